@@ -1,0 +1,255 @@
+"""The hot path, in Rust. Times are Unix milliseconds, money is nano-USD, texts are UTF-8."""
+
+from asyncio import AbstractEventLoop, Future
+from typing import Final, Self, final
+
+class HotError(ValueError):
+    """Input that cannot be used; the message says what is wrong and where."""
+
+# --- keys ---------------------------------------------------------------------------------
+
+def mint_key(environment: str) -> tuple[str, str]:
+    """A fresh key `spd_<environment>_<id>_<secret><checksum>` and its id.
+
+    HotError unless the environment is 1 to 16 of a-z and 0-9.
+    """
+
+def hash_key(key: str, pepper: bytes) -> str:
+    """HMAC-SHA256 of the whole key text, hex. HotError for a malformed key (bad checksum)."""
+
+@final
+class Principal:
+    """Who asks: a valid key."""
+
+    key_id: Final[str]
+    name: Final[str]
+    environment: Final[str]
+    def scope(self) -> dict[str, list[str]]: ...
+
+@final
+class KeyRing:
+    @staticmethod
+    def load(segment: bytes, pepper: bytes) -> KeyRing:
+        """From the snapshot's `keys` segment (`spendra.snapshot.KeysSegment`). HotError if not."""
+    def authenticate(self, presented: str, now_ms: int) -> Principal | str:
+        """The principal, or why not: `key_malformed`, `key_unknown`, `key_revoked`,
+        `key_paused`, `key_expired`."""
+    def __len__(self) -> int: ...
+
+# --- inspect ------------------------------------------------------------------------------
+
+@final
+class Inspected:
+    """What one pass over a request body found. The body itself is not kept."""
+
+    model: Final[str | None]
+    stream: Final[bool]
+    include_usage: Final[bool]
+    output_limit: Final[int | None]
+    choices: Final[int]
+    tools: Final[list[str]]
+    text_only: Final[bool]
+    """False when images, audio, files or URLs are in it: bytes do not bound its tokens then."""
+    stored_state: Final[bool]
+    labels: Final[dict[str, str]]
+    service_tier: Final[str | None]
+    body_bytes: Final[int]
+    text_bytes: Final[int]
+    messages: Final[int]
+
+def inspect(body: bytes, dialect: str) -> Inspected:
+    """One pass over a JSON body. HotError for what is not one JSON object within bounds
+    (depth 128), with duplicate governed keys, or with a governed field of the wrong type."""
+
+def rewrite(
+    body: bytes, dialect: str, *, include_usage: bool, output_cap: int | None, model: str | None
+) -> bytes:
+    """The same body with the asked fields set by splicing; all other bytes stay as they came."""
+
+# --- tokens -------------------------------------------------------------------------------
+
+def count_tokens(text: str, model: str) -> int:
+    """Exact for OpenAI encodings (o200k_base, cl100k_base); o200k_base for other models."""
+
+def count_chat_tokens(body: bytes, model: str) -> int:
+    """Input tokens of a chat completions body, counted: texts exactly, framing by OpenAI's rule."""
+
+def estimate_tokens(text_bytes: int) -> int:
+    """The fast estimate of tokens in so many bytes of text."""
+
+# --- usage --------------------------------------------------------------------------------
+
+@final
+class Usage:
+    """`input_tokens` includes cache reads and writes; `output_tokens` includes reasoning."""
+
+    def __new__(
+        cls,
+        *,
+        input_tokens: int = 0,
+        cached_input_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        cache_write_1h_tokens: int = 0,
+        output_tokens: int = 0,
+        reasoning_tokens: int = 0,
+        input_audio_tokens: int = 0,
+        output_audio_tokens: int = 0,
+    ) -> Self: ...
+    input_tokens: Final[int]
+    cached_input_tokens: Final[int]
+    cache_write_tokens: Final[int]
+    """All cache writes; `cache_write_1h_tokens` is the part kept for an hour."""
+    cache_write_1h_tokens: Final[int]
+    output_tokens: Final[int]
+    reasoning_tokens: Final[int]
+    input_audio_tokens: Final[int]
+    output_audio_tokens: Final[int]
+
+@final
+class Metered:
+    """What a meter learnt from an answer, whole or cut."""
+
+    usage: Final[Usage | None]
+    model: Final[str | None]
+    service_tier: Final[str | None]
+    stated_cost_nanousd: Final[int | None]
+    finished: Final[bool]
+    """The protocol's end was seen: a whole JSON body, or the stream's last event."""
+    failed: Final[bool]
+    """The body carried the protocol's error object."""
+    def delivered_tokens(self, model: str) -> int:
+        """Output tokens of the text that was delivered, counted (texts and tool arguments)."""
+
+@final
+class Meter:
+    """Sans-I/O. Bytes in any split give the same answer; what it cannot read it ignores."""
+
+    def __new__(cls, dialect: str, *, streaming: bool) -> Self: ...
+    def feed(self, chunk: bytes) -> None: ...
+    def finish(self) -> Metered: ...
+
+# --- price --------------------------------------------------------------------------------
+
+@final
+class Cost:
+    nanousd: Final[int]
+    price_version: Final[str]
+    """Catalog version, layer and model entry that priced it."""
+    layer: Final[str]
+
+@final
+class PriceBook:
+    @staticmethod
+    def load(segment: bytes) -> PriceBook: ...
+    version: Final[str]
+    def cost(
+        self, provider: str, model: str, usage: Usage, *, service_tier: str | None, at_ms: int
+    ) -> Cost | None:
+        """Exact cost, rounded up once. None: this model is unpriced then."""
+    def __len__(self) -> int: ...
+
+# --- policy -------------------------------------------------------------------------------
+
+@final
+class Reason:
+    policy_id: Final[str]
+    rule: Final[str]
+    verdict: Final[str]
+    detail: Final[str]
+
+@final
+class Decision:
+    """The most restrictive rule wins; every rule that spoke is in `reasons`."""
+
+    allowed: Final[bool]
+    reason: Final[str]
+    """`` when allowed, else the refusing code: `model_not_allowed`, `provider_not_allowed`,
+    `model_missing`, `unpriced_model`, `input_too_large`, `request_too_expensive`, ..."""
+    message: Final[str]
+    reasons: Final[list[Reason]]
+    budgets: Final[list[int]]
+    """Positions, in the policy segment, of every budget whose selector matches."""
+    rate_limits: Final[list[tuple[str, int]]]
+    """(policy id, requests per minute) of every limit that applies."""
+    output_cap: Final[int | None]
+    """Output tokens per choice that were reserved: to be written into the request."""
+    write_cap: Final[bool]
+    input_bound_tokens: Final[int]
+    estimated_input_tokens: Final[int]
+    estimated_nanousd: Final[int]
+    reserved_nanousd: Final[int]
+    price_version: Final[str]
+    facts: Final[str]
+    """JSON object, dimension to values: what selectors were matched against."""
+
+@final
+class PolicyTree:
+    @staticmethod
+    def load(segment: bytes) -> PolicyTree: ...
+    def decide(
+        self,
+        principal: Principal,
+        inspected: Inspected,
+        prices: PriceBook,
+        *,
+        provider: str,
+        facts: dict[str, str],
+        now_ms: int,
+    ) -> Decision:
+        """`facts` are what the request's headers add: dimension to value (`project`, `run`,
+        `label:feature`, ...). A header that contradicts the key's scope refuses: `scope_conflict`."""
+
+# --- relay --------------------------------------------------------------------------------
+
+class UpstreamError(Exception):
+    """The upstream failed. `kind`: `connect`, `first_byte_timeout`, `idle_timeout`, `cut`,
+    `protocol`. `may_have_left`: False only when no byte of the request can have been sent."""
+
+    kind: str
+    may_have_left: bool
+
+@final
+class Exchange:
+    """One request on its way. Everything awaits through the futures the caller passes in."""
+
+    status: Final[int]
+    """Valid once the head's future is done."""
+    headers: Final[list[tuple[str, str]]]
+    body: Final[bytes | None]
+    """The whole body, when it was not a stream and within `buffer_limit`."""
+    def next(self, future: Future[bytes | None]) -> bytes | None | bool:
+        """The next bytes: at once (bytes, or None at the end), or False and the future tells."""
+    def metered(self) -> Metered:
+        """What the meter knows by now."""
+    def cancel(self) -> None:
+        """Close the upstream connection; idempotent."""
+
+@final
+class Relay:
+    """A pool of upstream connections on a thread of its own (HTTP/1.1, HTTP/2, rustls)."""
+
+    def __new__(
+        cls,
+        *,
+        connect_timeout_ms: int = 5000,
+        first_byte_timeout_ms: int = 600000,
+        idle_timeout_ms: int = 300000,
+        max_idle_per_host: int = 256,
+    ) -> Self: ...
+    def attach(self, loop: AbstractEventLoop) -> None:
+        """Deliver completions on this loop (an eventfd it watches)."""
+    def send(
+        self,
+        head: Future[Exchange],
+        *,
+        method: str,
+        url: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        dialect: str,
+        hide_usage: bool,
+        buffer_limit: int,
+    ) -> Exchange:
+        """Start. `head` becomes the exchange once status and headers (and a buffered body) are
+        there, or UpstreamError. `hide_usage` takes the usage that we asked for out again."""
+    def close(self) -> None: ...

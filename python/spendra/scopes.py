@@ -1,0 +1,20 @@
+"""Scopes: the dimensions along which money is allotted, and how a scope is written.
+
+A scope as users write it maps a dimension to one value: `{"project": "checkout"}`. Any label
+is written as `{"label:feature": "search"}`.
+"""
+
+KEY_DIMENSIONS = ("team", "project", "person", "agent")
+"""What a key can be bound to; each value is the name of a row of the scope registry."""
+
+REQUEST_DIMENSIONS = ("key", "environment", "provider", "model", "run")
+LABEL_PREFIX = "label:"
+
+
+def is_dimension(name: str) -> bool:
+    """Whether a budget's or policy's selector may name this dimension."""
+    return (
+        name in KEY_DIMENSIONS
+        or name in REQUEST_DIMENSIONS
+        or (name.startswith(LABEL_PREFIX) and len(name) > len(LABEL_PREFIX))
+    )

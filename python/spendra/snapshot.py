@@ -1,0 +1,205 @@
+"""The compiled snapshot: what a control plane says and a sidecar obeys, byte for byte.
+
+A snapshot is a signed manifest that names its segments by SHA-256, so that only changed
+segments travel. Segments are JSON; `keys`, `policy` and `prices` are read by Rust
+(`spendra._hot`); `secrets` never travels or rests unsealed.
+"""
+
+import base64
+import hashlib
+from typing import Literal, TypeAlias, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+SCHEMA_VERSION = 1
+SEGMENTS = ("keys", "policy", "prices", "secrets")
+SECRETS_CONTEXT = b"spendra snapshot secrets v1"
+"""Purpose and context under which the `secrets` segment is sealed with the sidecar's token."""
+
+Selector: TypeAlias = dict[str, list[str]]
+"""Dimension to accepted values. Every dimension must match, by any one of its values.
+
+Values match exactly, except in `model`, where `*` and `?` are wildcards. An empty selector
+matches every request of the organization. Dimensions: see `spendra.scopes`.
+"""
+
+T = TypeVar("T")
+
+
+class SnapshotError(ValueError):
+    """A snapshot that must not be used: bad signature, schema, hash or shape."""
+
+
+class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Manifest(_Wire):
+    """What is signed. `segments` maps each name of SEGMENTS to the SHA-256 (hex) of its bytes."""
+
+    schema_version: int
+    org_id: str
+    version: int
+    compiled_at_ms: int
+    segments: dict[str, str]
+
+
+class KeyHash(_Wire):
+    """HMAC-SHA256 (hex) of the whole key text; `expires_at_ms` bounds a rotated-out secret."""
+
+    hash: str
+    expires_at_ms: int | None = None
+
+
+class KeyRecord(_Wire):
+    """`scope` holds every dimension the key is bound to, ancestors included."""
+
+    id: str
+    name: str
+    environment: str
+    state: Literal["active", "paused", "revoked"]
+    hashes: list[KeyHash]
+    scope: Selector
+    models: list[str] | None = None
+    max_request_nanousd: int | None = None
+    expires_at_ms: int | None = None
+
+
+class KeysSegment(_Wire):
+    keys: list[KeyRecord]
+
+
+Period: TypeAlias = Literal["hour", "day", "week", "month", "quarter", "year", "fixed", "none"]
+
+
+class BudgetRecord(_Wire):
+    """`version` grows with every edit of the limit; the newer limit wins everywhere.
+
+    `starts_at_ms`/`ends_at_ms` bound a `fixed` budget; `none` never resets (prepaid).
+    """
+
+    id: str
+    name: str
+    selector: Selector
+    period: Period
+    timezone: str
+    limit_nanousd: int
+    kind: Literal["hard", "soft"]
+    version: int
+    starts_at_ms: int | None = None
+    ends_at_ms: int | None = None
+
+
+class Rules(_Wire):
+    """What a policy says. None: this policy says nothing about it. Lists are globs (`*`, `?`)."""
+
+    models_allow: list[str] | None = None
+    models_deny: list[str] | None = None
+    providers_allow: list[str] | None = None
+    providers_deny: list[str] | None = None
+    max_input_tokens: int | None = None
+    max_output_tokens: int | None = None
+    max_request_nanousd: int | None = None
+    requests_per_minute: int | None = None
+    default_output_tokens: int | None = None
+
+
+class PolicyRecord(_Wire):
+    id: str
+    name: str
+    selector: Selector
+    rules: Rules
+
+
+class PolicySegment(_Wire):
+    """`default_output_tokens` caps a request whose caller sets no output limit."""
+
+    budgets: list[BudgetRecord]
+    policies: list[PolicyRecord]
+    default_output_tokens: int
+
+
+class RouteRecord(_Wire):
+    """Where a provider is reached. `base_url` is its origin plus any prefix, without `/v1`."""
+
+    provider: str
+    dialect: Literal["openai"]
+    base_url: str
+    auth: Literal["bearer"]
+    credential: str
+    models: list[str]
+
+
+class SecretsSegment(_Wire):
+    """`key_pepper` (hex) keys the hashes of `KeyHash`. Routes are tried in order, by `models`."""
+
+    key_pepper: str
+    routes: list[RouteRecord]
+
+
+class Envelope(_Wire):
+    """One event of the snapshot stream. Bytes are base64; `secrets` is sealed before encoding.
+
+    `segments` holds, by hash of the plaintext, only what this sidecar does not have yet.
+    """
+
+    manifest: str
+    signature: str
+    segments: dict[str, str]
+
+
+class Snapshot(_Wire):
+    """A whole, verified snapshot: the manifest and the plaintext bytes of each segment."""
+
+    manifest: Manifest
+    segments: dict[str, bytes]
+
+
+def segment_hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sign(manifest: Manifest, key: Ed25519PrivateKey) -> tuple[bytes, bytes]:
+    """The manifest's exact bytes and their Ed25519 signature."""
+    raw = msgspec.json.encode(manifest, order="sorted")
+    return raw, key.sign(raw)
+
+
+def open_manifest(raw: bytes, signature: bytes, key: Ed25519PublicKey) -> Manifest:
+    """Raises SnapshotError unless signature, schema and segment names all fit."""
+    try:
+        key.verify(signature, raw)
+    except InvalidSignature:
+        msg = "the snapshot's signature does not fit its manifest"
+        raise SnapshotError(msg) from None
+    manifest = decode(raw, Manifest)
+    if manifest.schema_version != SCHEMA_VERSION:
+        msg = f"snapshot schema {manifest.schema_version} is not {SCHEMA_VERSION}; upgrade both sides"
+        raise SnapshotError(msg)
+    if set(manifest.segments) != set(SEGMENTS):
+        msg = f"the snapshot names segments {sorted(manifest.segments)}, not {sorted(SEGMENTS)}"
+        raise SnapshotError(msg)
+    return manifest
+
+
+def decode(raw: bytes, kind: type[T]) -> T:
+    """Raises SnapshotError for bytes that are not exactly `kind`."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.DecodeError as error:
+        msg = f"not a {kind.__name__}: {error}"
+        raise SnapshotError(msg) from None
+
+
+def to_text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_text(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        msg = "the snapshot envelope holds bytes that are not base64"
+        raise SnapshotError(msg) from None
