@@ -1,3 +1,4 @@
+#!lua
 -- Holds one amount on every account, all or none; idempotent by reservation id.
 --
 -- KEYS  1 generation   string, the id of the rebuild that wrote this data

@@ -1,3 +1,4 @@
+#!lua
 -- Opens accounts with the totals Postgres knows; an account that is open already stays as it is.
 --
 -- KEYS  1 generation  2 taken  3 held   (shapes: reserve.lua)
