@@ -12,8 +12,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "spendra_requests", "Requests by answer status and reason.",
+        self.refusals = Counter(
+            "spendra_refusals", "Requests answered by Spendra itself, by status and reason.",
             ["status", "reason"], registry=self.registry,
         )  # fmt: skip
         self.added_latency = Histogram(
