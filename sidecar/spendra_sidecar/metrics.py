@@ -21,7 +21,7 @@ class Metrics:
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self.in_flight = Gauge(
-            "spendra_in_flight", "Requests whose reservation is open here.", registry=self.registry
+            "spendra_in_flight", "Requests under way here.", registry=self.registry
         )
         self.settlements = Counter(
             "spendra_settlements", "Reservations ended, by outcome and usage confidence.",

@@ -31,18 +31,23 @@ class Gateway:
         self._forwarding = forwarding
         self._ledger = ledger
         self._metrics = metrics
-        self._under_way: set[Attempt] = set()
+        self._attempts: set[Attempt] = set()
+        self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopping = False
 
     async def chat(self, scope: Scope, protocol: HTTPProtocol) -> None:
         call = begin(scope, protocol)
+        self._under_way += 1
+        self._idle.clear()
         try:
             await self._chat(call)
         except Refusal as refusal:
             self._metrics.refusals.labels(str(refusal.kind.status), refusal.code).inc()
             refuse(call, refusal)
+        finally:
+            self._leave()
 
     async def _chat(self, call: Call) -> None:
         if self.stopping:
@@ -51,12 +56,12 @@ class Gateway:
         call.facts = callers.named_facts(call.scope.headers)
         admission = await self._admissions.admit(call)
         attempt = _attempt(call, admission)
-        self._enter(attempt)
+        self._attempts.add(attempt)
         try:
             await self._forwarding.forward(call, admission, attempt)
         finally:
+            self._attempts.discard(attempt)
             self._ledger.settle(admission.reservation, conclude(attempt))
-            self._leave(attempt)
 
     async def idle(self) -> None:
         """Until no request is under way."""
@@ -64,19 +69,13 @@ class Gateway:
 
     def cut(self) -> int:
         """End the answers still under way; each is settled at what was delivered."""
-        for attempt in self._under_way:
+        for attempt in self._attempts:
             if attempt.exchange is not None:
                 attempt.exchange.cancel()
-        return len(self._under_way)
+        return len(self._attempts)
 
-    def _enter(self, attempt: Attempt) -> None:
-        self._under_way.add(attempt)
-        self._idle.clear()
-        self._metrics.in_flight.inc()
-
-    def _leave(self, attempt: Attempt) -> None:
-        self._under_way.discard(attempt)
-        self._metrics.in_flight.dec()
+    def _leave(self) -> None:
+        self._under_way -= 1
         if not self._under_way:
             self._idle.set()
 
