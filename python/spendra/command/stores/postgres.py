@@ -118,7 +118,7 @@ class Postgres:
         The data directory is locked by us, so whatever runs there was left by a server or by a
         `spendra up` that was killed. A pid file whose pid has another owner now goes too.
         """
-        for left in _running_on(self._directory):
+        for left in _topmost(_running_on(self._directory)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 left.send_signal(signal.SIGINT)
         for _ in range(200):
@@ -158,9 +158,15 @@ def _running_on(directory: Path) -> list[psutil.Process]:
     """Postgres works in its data directory, its backends too, also when their parent is gone."""
     return [
         process
-        for process in psutil.process_iter(["name", "cwd"])
+        for process in psutil.process_iter(["name", "cwd", "ppid"])
         if (process.info["name"], process.info["cwd"]) == ("postgres", str(directory))
     ]
+
+
+def _topmost(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """A server ends its own children, and would take it amiss if somebody else did."""
+    pids = {process.pid for process in processes}
+    return [process for process in processes if process.info["ppid"] not in pids]
 
 
 def _installed() -> Path:
