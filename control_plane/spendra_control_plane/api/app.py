@@ -18,10 +18,22 @@ from spendra_control_plane.api.routes import (
     organizations,
     policies,
     providers,
+    reports,
     scopes,
     sidecars,
 )
 
+ROOMS = (
+    organizations,
+    scopes,
+    keys,
+    budgets,
+    policies,
+    providers,
+    reports,
+    sidecars,
+    health,
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -30,7 +42,7 @@ def build_app(plane: Plane) -> FastAPI:
     app = FastAPI(title="Spendra control plane", version="1")
     app.state.plane = plane
     app.state.metrics = Metrics()
-    for room in (organizations, scopes, keys, budgets, policies, providers, sidecars, health):
+    for room in ROOMS:
         app.include_router(room.router)
     problems.install(app)
     app.add_middleware(Observed, metrics=app.state.metrics)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -32,14 +33,14 @@ class Asked:
     def after(self) -> str:
         """The text key of the last item seen; empty at the start."""
         key = self.keys(1)
-        return str(key[0]) if key else ""
+        return key[0] if key else ""
 
-    def keys(self, length: int) -> list[Any]:
+    def keys(self, length: int) -> list[str]:
         """The keys of the last item seen; empty at the start. Raises Refusal for a bad cursor."""
         if not self._cursor:
             return []
         try:
-            keys = msgspec.json.decode(base64.urlsafe_b64decode(self._cursor), type=list[str | int])
+            keys = msgspec.json.decode(base64.urlsafe_b64decode(self._cursor), type=list[str])
         except (binascii.Error, msgspec.DecodeError, ValueError):
             keys = []
         if len(keys) != length:
@@ -53,12 +54,17 @@ class Asked:
         more = len(items) > self._limit
         return {
             "items": shown,
-            "next_cursor": encode([shown[-1][column] for column in columns]) if more else None,
+            "next_cursor": encode([_text(shown[-1][column]) for column in columns]) if more else None,
         }
 
 
-def encode(keys: Sequence[str | int]) -> str:
+def encode(keys: Sequence[str]) -> str:
+    """An opaque cursor."""
     return base64.urlsafe_b64encode(msgspec.json.encode(keys)).decode()
+
+
+def _text(key: object) -> str:
+    return key.isoformat() if isinstance(key, datetime) else str(key)
 
 
 Paging = Annotated[Asked, Depends(Asked)]

@@ -51,7 +51,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """What was typed is never repeated: it may be a secret."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
     errors = [_field_error(one) for one in error.errors()]
-    detail = "; ".join(_sentence(one) for one in errors) + "."
+    detail = "; ".join(_sentence(one) for one in errors)
     return problem(request, 422, "Invalid request", detail, errors=errors)
 
 
