@@ -12,8 +12,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "spendra_requests", "Requests by answer status and reason.",
+        self.refusals = Counter(
+            "spendra_refusals", "Requests answered by Spendra itself, by status and reason.",
             ["status", "reason"], registry=self.registry,
         )  # fmt: skip
         self.added_latency = Histogram(
@@ -21,7 +21,7 @@ class Metrics:
             buckets=_SECONDS, registry=self.registry,
         )  # fmt: skip
         self.in_flight = Gauge(
-            "spendra_in_flight", "Requests whose reservation is open here.", registry=self.registry
+            "spendra_in_flight", "Requests under way here.", registry=self.registry
         )
         self.settlements = Counter(
             "spendra_settlements", "Reservations ended, by outcome and usage confidence.",

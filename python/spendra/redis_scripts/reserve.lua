@@ -5,7 +5,7 @@
 --       2 min_version  string, smallest policy version still acceptable (may be absent)
 --       3 frozen       string, present while the organization is stopped
 --       4 tombstone    string, present when this reservation was given up
---       5 records      hash, reservation id -> "<held nano-USD>:<server ms>"
+--       5 records      hash, reservation id -> "<held nano-USD>:<server ms>:<account ids, by comma>"
 --       6 taken        hash, account id -> settled + held, nano-USD
 --       7 held         hash, account id -> held, nano-USD
 --       8 limits       hash, account id -> "<version>:<limit nano-USD>"
@@ -102,7 +102,8 @@ for at = 5 + accounts * ACCOUNT_FIELDS, #ARGV, 2 do
   rates[#rates + 1] = string.format('%.3f', arrival + interval)
 end
 
-redis.call('HSET', KEYS[5], id, ARGV[2] .. ':' .. string.format('%.0f', now_ms))
+local record = ARGV[2] .. ':' .. string.format('%.0f', now_ms) .. ':' .. table.concat(ids, ',')
+redis.call('HSET', KEYS[5], id, record)
 for account = 1, accounts do
   redis.call('HINCRBY', KEYS[6], ids[account], ARGV[2])
   redis.call('HINCRBY', KEYS[7], ids[account], ARGV[2])

@@ -3,7 +3,7 @@
 -- same id cannot land afterwards.
 --
 -- KEYS  1 generation  2 records  3 taken  4 held  5 tombstone   (shapes: reserve.lua)
--- ARGV  1 reservation id   2 seconds a tombstone stays   then the account ids it may hold on
+-- ARGV  1 reservation id   2 seconds a tombstone stays
 -- Returns VOIDED | TOMBSTONE | STALE_GENERATION
 local GENERATION = '@GENERATION@'
 
@@ -11,11 +11,11 @@ if redis.call('GET', KEYS[1]) ~= GENERATION then return {'STALE_GENERATION'} end
 local record = redis.call('HGET', KEYS[2], ARGV[1])
 redis.call('SET', KEYS[5], '1', 'EX', ARGV[2])
 if not record then return {'TOMBSTONE'} end
-local amount = record:match('^(%d+):')
-for position = 3, #ARGV do
-  if redis.call('HEXISTS', KEYS[3], ARGV[position]) == 1 then
-    redis.call('HINCRBY', KEYS[3], ARGV[position], '-' .. amount)
-    redis.call('HINCRBY', KEYS[4], ARGV[position], '-' .. amount)
+local amount, accounts = record:match('^(%d+):%d+:(.*)$')
+for account in accounts:gmatch('[^,]+') do
+  if redis.call('HEXISTS', KEYS[3], account) == 1 then
+    redis.call('HINCRBY', KEYS[3], account, '-' .. amount)
+    redis.call('HINCRBY', KEYS[4], account, '-' .. amount)
   end
 end
 redis.call('HDEL', KEYS[2], ARGV[1])

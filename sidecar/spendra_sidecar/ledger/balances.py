@@ -62,6 +62,7 @@ class OpenHold(NamedTuple):
     reservation_id: UUID
     amount_nanousd: int
     reserved_ms: int
+    account_ids: list[str]
 
 
 class Rebuild(NamedTuple):
@@ -75,7 +76,6 @@ class Rebuild(NamedTuple):
 class Post(NamedTuple):
     reservation_id: UUID
     cost_nanousd: int
-    account_ids: list[str]
 
 
 class Balances:
@@ -110,20 +110,18 @@ class Balances:
         sha = script("post", generation).sha1
         moved = (names.generation, names.records, names.taken, names.held)
         commands = [
-            ("EVALSHA", sha, 4, *moved, str(p.reservation_id), p.cost_nanousd, *p.account_ids)
-            for p in group
+            ("EVALSHA", sha, 4, *moved, str(post.reservation_id), post.cost_nanousd)
+            for post in group
         ]
         answers = await self._execute(commands)
         return [_lost(answer, generation) for answer in answers]
 
-    async def void(
-        self, generation: str, reservation_id: UUID, account_ids: list[str]
-    ) -> GenerationLost | None:
+    async def void(self, generation: str, reservation_id: UUID) -> GenerationLost | None:
         """Release a hold that never became durable, and bar a late arrival of it."""
         names = keys(self._org_id, generation)
         tombstone = names.tombstone_prefix + str(reservation_id)
         named = (names.generation, names.records, names.taken, names.held, tombstone)
-        arguments = (str(reservation_id), TOMBSTONE_SECONDS, *account_ids)
+        arguments = (str(reservation_id), TOMBSTONE_SECONDS)
         sha = script("void", generation).sha1
         [answer] = await self._execute([("EVALSHA", sha, 5, *named, *arguments)])
         return _lost(answer, generation)
@@ -145,7 +143,7 @@ class Balances:
             commands.append(("HSET", names.taken, total.account_id, total.taken_nanousd))
             commands.append(("HSET", names.held, total.account_id, total.held_nanousd))
         for hold in state.holds:
-            record = f"{hold.amount_nanousd}:{hold.reserved_ms}"
+            record = f"{hold.amount_nanousd}:{hold.reserved_ms}:{','.join(hold.account_ids)}"
             commands.append(("HSET", names.records, str(hold.reservation_id), record))
         commands.append(("SET", min_version_key(self._org_id), state.min_version))
         commands.extend(("SCRIPT LOAD", script(name, generation).text) for name in SCRIPT_NAMES)

@@ -183,7 +183,7 @@ def _account_row(account: Account) -> tuple[Any, ...]:
 
 
 def _settled(record: Any) -> Settled:
-    return Settled(record["outcome"], record["cost_nanousd"] or 0, record["account_ids"] or [])
+    return Settled(record["outcome"], record["cost_nanousd"] or 0)
 
 
 def _total(record: Any) -> Total:
@@ -193,4 +193,6 @@ def _total(record: Any) -> Total:
 
 def _hold(record: Any) -> OpenHold:
     reserved_ms = int(record["reserved_at"].timestamp() * 1000)
-    return OpenHold(record["reservation_id"], record["reserved_nanousd"], reserved_ms)
+    return OpenHold(
+        record["reservation_id"], record["reserved_nanousd"], reserved_ms, record["account_ids"]
+    )

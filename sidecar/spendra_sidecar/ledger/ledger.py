@@ -167,9 +167,7 @@ class Ledger:
                 if written:
                     await self._books.give_up(reservation.id, "not_confirmed")
                     written = False
-                await self._balances.void(
-                    reservation.generation, reservation.id, reservation.account_ids
-                )
+                await self._balances.void(reservation.generation, reservation.id)
             except (BooksUnavailableError, BalancesUnavailableError):
                 await asyncio.sleep(_RETRY_S)
             else:
@@ -187,7 +185,7 @@ class Ledger:
             await self._journal.keep([row])
             return
         self._metrics.settled(end, settled)
-        await self._move_one(Post(reservation.id, settled.cost_nanousd, settled.account_ids))
+        await self._move_one(Post(reservation.id, settled.cost_nanousd))
 
     async def _end(self, group: Sequence[Row]) -> Sequence[Settled]:
         return await self._books.settle(group)
@@ -219,7 +217,7 @@ class Ledger:
         _log.info("%d journaled settlements landed", len(rows))
         for row, end in zip(rows, settled, strict=True):
             self._metrics.settled(row.end, end)
-            await self._move_one(Post(row.reservation_id, end.cost_nanousd, end.account_ids))
+            await self._move_one(Post(row.reservation_id, end.cost_nanousd))
 
     async def _record_refusal(self, row: tuple[Any, ...]) -> None:
         try:

@@ -115,7 +115,6 @@ class Settled(NamedTuple):
 
     outcome: str
     cost_nanousd: int
-    account_ids: list[str]
 
 
 class LedgerUnavailableError(Exception):

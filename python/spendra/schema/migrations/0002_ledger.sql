@@ -34,6 +34,7 @@ CREATE TABLE spendra.reservations (
     sidecar_id         text NOT NULL,
     generation         text NOT NULL,
     state              text NOT NULL DEFAULT 'reserved' CHECK (state IN ('reserved', 'lost')),
+    lost_at            timestamptz,
     reserved_at        timestamptz NOT NULL,
     reserved_nanousd   bigint NOT NULL CHECK (reserved_nanousd >= 0),
     estimated_nanousd  bigint NOT NULL,

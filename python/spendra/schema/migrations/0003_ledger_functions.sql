@@ -60,7 +60,7 @@ CREATE FUNCTION spendra.settle(
     p_model text[], p_status smallint[], p_confidence text[], p_input bigint[],
     p_cached_input bigint[], p_cache_write bigint[], p_output bigint[], p_reasoning bigint[],
     p_price_version text[]
-) RETURNS TABLE (reservation_id uuid, outcome text, cost_nanousd bigint, account_ids text[])
+) RETURNS TABLE (reservation_id uuid, outcome text, cost_nanousd bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
 #variable_conflict use_column
 DECLARE
@@ -118,9 +118,9 @@ BEGIN
         WHERE e.outcome = 'posted'
         GROUP BY a.id
     )
-    SELECT e.reservation_id, e.outcome, e.cost_nanousd, e.account_ids FROM event e
+    SELECT e.reservation_id, e.outcome, e.cost_nanousd FROM event e
     UNION ALL
-    SELECT g.id, COALESCE(old.outcome, 'unknown'), old.cost_nanousd, old.account_ids
+    SELECT g.id, COALESCE(old.outcome, 'unknown'), old.cost_nanousd
     FROM given g
     LEFT JOIN spend_events old ON old.org_id = p_org AND old.reservation_id = g.id
     WHERE g.id NOT IN (SELECT c.reservation_id FROM closed c);
@@ -226,9 +226,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
 $$;
 
 CREATE FUNCTION spendra.open_reservations(p_org text)
-RETURNS TABLE (reservation_id uuid, reserved_nanousd bigint, reserved_at timestamptz)
+RETURNS TABLE (
+    reservation_id uuid, reserved_nanousd bigint, reserved_at timestamptz, account_ids text[])
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
-    SELECT reservation_id, reserved_nanousd, reserved_at FROM reservations WHERE org_id = p_org
+    SELECT reservation_id, reserved_nanousd, reserved_at, account_ids
+    FROM reservations WHERE org_id = p_org
 $$;
 
 CREATE FUNCTION spendra.min_policy_version(p_org text) RETURNS bigint
@@ -284,11 +286,35 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
                OR r.reserved_at < l.started_at - interval '5 seconds')
         FOR UPDATE OF r SKIP LOCKED
     ), labelled AS (
-        UPDATE reservations r SET state = 'lost' FROM orphan o
+        UPDATE reservations r SET state = 'lost', lost_at = now() FROM orphan o
         WHERE r.org_id = p_org AND r.reservation_id = o.reservation_id
         RETURNING 1
     ) SELECT count(*)::integer FROM labelled
 $$;
+
+-- Posts at their worst case what has been lost for so many seconds: the provider may have billed.
+CREATE FUNCTION spendra.post_lost(p_org text, p_after_seconds integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+DECLARE
+    due record;
+    posted integer := 0;
+BEGIN
+    FOR due IN
+        SELECT r.reservation_id, r.reserved_nanousd, r.requested_model
+        FROM reservations r
+        WHERE r.org_id = p_org AND r.state = 'lost'
+          AND r.lost_at < now() - make_interval(secs => p_after_seconds)
+        LIMIT 1000 FOR UPDATE SKIP LOCKED
+    LOOP
+        PERFORM settle(
+            p_org, ARRAY[due.reservation_id], ARRAY['posted'], ARRAY['lost'],
+            ARRAY[due.reserved_nanousd], ARRAY[due.requested_model], ARRAY[NULL::smallint],
+            ARRAY['worst_case'], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint],
+            ARRAY[0::bigint], ARRAY[0::bigint], ARRAY['']);
+        posted := posted + 1;
+    END LOOP;
+    RETURN posted;
+END $$;
 
 -- Folds old movements into their accounts, so that reading a total stays short.
 CREATE FUNCTION spendra.fold_movements(p_org text, p_before bigint) RETURNS integer

@@ -1,0 +1,5 @@
+import sys
+
+from spendra.command import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Child processes that are started, kept alive and stopped with their parent."""

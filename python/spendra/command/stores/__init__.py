@@ -1,0 +1,1 @@
+"""Postgres and Valkey: embedded servers, or the ones that the environment names."""

