@@ -19,6 +19,7 @@ use crate::error::Unusable;
 
 /// What one pass over a request body found. The body itself is not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Inspected {
     pub model: Option<String>,
     pub stream: bool,

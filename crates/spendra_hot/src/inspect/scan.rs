@@ -82,13 +82,12 @@ impl<'a> Scanner<'a> {
         self.open(b'{')?;
         let at = self.at;
         let empty = self.after_space() == Some(b'}');
-        while !empty {
+        let mut more = !empty;
+        while more {
             let key = self.key()?;
             self.punctuation(b':')?;
             member(self, key)?;
-            if !self.comma(b'}')? {
-                break;
-            }
+            more = self.comma(b'}')?;
         }
         self.close(b'}')?;
         Ok(Opening { at, empty })
@@ -97,12 +96,10 @@ impl<'a> Scanner<'a> {
     /// Calls `item` before each item; it must pass it.
     pub fn array(&mut self, mut item: impl FnMut(&mut Self) -> Scan<()>) -> Scan<()> {
         self.open(b'[')?;
-        let empty = self.after_space() == Some(b']');
-        while !empty {
+        let mut more = self.after_space() != Some(b']');
+        while more {
             item(self)?;
-            if !self.comma(b']')? {
-                break;
-            }
+            more = self.comma(b']')?;
         }
         self.close(b']')
     }

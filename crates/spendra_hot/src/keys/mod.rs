@@ -7,7 +7,7 @@ mod segment;
 mod tests;
 mod text;
 
-pub use ring::{KeyRing, Principal, Refused};
+pub use ring::{KeyRing, Principal, Refused, Scope};
 pub use text::{hash, mint};
 
 /// HMAC-SHA256 of a whole key text.

@@ -11,14 +11,17 @@ use super::KeyHash;
 use crate::error::Unusable;
 use crate::policy::{Globs, KEY_DIMENSIONS};
 
+/// Dimensions and their values, sorted by dimension.
+pub type Scope = Box<[(Box<str>, Box<[Box<str>]>)]>;
+
 /// Who asks: a valid key, what it is bound to and what it may do.
 #[derive(Debug)]
 pub struct Principal {
     pub key_id: Box<str>,
     pub name: Box<str>,
     pub environment: Box<str>,
-    /// Dimension to values, sorted by dimension, ancestors included.
-    pub scope: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    /// What the key is bound to, ancestors included.
+    pub scope: Scope,
     pub models: Option<Globs>,
     pub max_request_nanousd: Option<u64>,
 }
@@ -143,8 +146,6 @@ fn decode(id: &str, record: &HashRecord) -> Result<(KeyHash, Option<i64>), Unusa
         .map_err(|error| Unusable::new(format!("key {id}: its hash is not 64 hex digits: {error}")))?;
     Ok((hash, record.expires_at_ms))
 }
-
-type Scope = Box<[(Box<str>, Box<[Box<str>]>)]>;
 
 fn scope(id: &str, scope: std::collections::BTreeMap<String, Vec<String>>) -> Result<Scope, Unusable> {
     let bind = |(dimension, values): (String, Vec<String>)| {

@@ -89,6 +89,7 @@ impl Decision {
         let output = self.output_cap.unwrap_or(0).saturating_mul(request.inspected.choices);
         self.estimated_nanousd = quote.estimate_nanousd(self.estimated_input_tokens, output);
         self.reserved_nanousd = quote.bound_nanousd(self.input_bound_tokens, output);
+        self.reserved_input_nanousd = quote.bound_nanousd(self.input_bound_tokens, 0);
         let key = request.principal;
         self.hear_amount(&key.key_id, key.max_request_nanousd);
         for policy in policies {

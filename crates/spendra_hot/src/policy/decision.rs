@@ -48,6 +48,8 @@ pub struct Decision {
     pub estimated_input_tokens: u64,
     pub estimated_nanousd: u64,
     pub reserved_nanousd: u64,
+    /// The part of `reserved_nanousd` that the input alone makes.
+    pub reserved_input_nanousd: u64,
     pub price_version: String,
     /// JSON object, dimension to values.
     pub facts: String,
