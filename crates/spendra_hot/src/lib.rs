@@ -1,2 +1,8 @@
 //! The hot path of Spendra: pure computation that is measured to be hot.
 //! `py/` is the only place that names `PyO3`, and nothing imports it.
+
+// price
+pub mod usage;
+
+#[cfg(feature = "python")]
+mod py;
