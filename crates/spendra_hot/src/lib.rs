@@ -5,7 +5,9 @@ pub mod error;
 pub mod inspect;
 pub mod keys;
 pub mod policy;
+pub mod price;
 pub mod tokens;
+pub mod usage;
 
 #[cfg(feature = "python")]
 mod py;
