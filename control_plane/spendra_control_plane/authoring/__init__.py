@@ -1,0 +1,1 @@
+"""What operators write: organizations, scopes, keys, budgets, policies and provider routes."""

@@ -1,0 +1,134 @@
+"""The scope registry: teams, projects, people and agents, each kind a row of one table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spendra_control_plane.authoring.refusals import conflict, invalid, not_found
+from spendra_control_plane.snapshots.ancestry import ancestors
+from spendra_control_plane.snapshots.compile import read_parents
+from spendra_control_plane.snapshots.publish import Change, Publisher
+from spendra_control_plane.stores.postgres import Connection, Pool, Row, UniqueViolation
+from spendra_control_plane.stores.sql import statements
+
+SQL = statements("scopes")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`parents` maps the field that a person writes to the kind of scope it names."""
+
+    name: str
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+
+KINDS = {
+    "teams": Kind("team", {"parent": "team"}),
+    "projects": Kind("project", {"team": "team"}),
+    "people": Kind("person", {"team": "team"}),
+    "agents": Kind("agent", {"parent": "agent", "project": "project"}),
+}
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a person wrote of one scope; `parents` by field, None takes a parent away."""
+
+    parents: Mapping[str, str | None]
+    fields: Mapping[str, object]
+
+
+async def create(
+    publisher: Publisher, org_id: str, kind: Kind, name: str, draft: Draft
+) -> dict[str, Any]:
+    """Raises Refusal when the name is taken or a parent does not exist."""
+    async with publisher.change(org_id) as change:
+        try:
+            await change.connection.execute(SQL["insert"], org_id, kind.name, name)
+        except UniqueViolation:
+            detail = f"The {kind.name} {name!r} exists already; change it with PATCH."
+            raise conflict(detail) from None
+        await _write(change, kind, name, draft)
+        return await _read(change.connection, org_id, kind, name)
+
+
+async def edit(
+    publisher: Publisher, org_id: str, kind: Kind, name: str, draft: Draft
+) -> dict[str, Any]:
+    """New parents count for every key bound below, from the next snapshot on."""
+    async with publisher.change(org_id) as change:
+        await _read(change.connection, org_id, kind, name)
+        await _write(change, kind, name, draft)
+        change.restricts = bool(draft.parents)
+        return await _read(change.connection, org_id, kind, name)
+
+
+async def get(pool: Pool, org_id: str, kind: Kind, name: str) -> dict[str, Any]:
+    async with pool.acquire() as connection:
+        return await _read(connection, org_id, kind, name)
+
+
+async def page(
+    pool: Pool, org_id: str, kind: Kind, after: str, limit: int
+) -> list[dict[str, Any]]:
+    rows = await pool.fetch(SQL["page"], org_id, kind.name, after, limit)
+    return [_view(kind, row) for row in rows]
+
+
+async def register(connection: Connection, org_id: str, scope: Mapping[str, str]) -> None:
+    """Enter each name that is new. Raises Refusal for one that is archived."""
+    for kind, name in scope.items():
+        await connection.execute(SQL["register"], org_id, kind, name)
+        if await connection.fetchval(SQL["state"], org_id, kind, name) == "archived":
+            detail = f"The {kind} {name!r} is archived; set its state to 'active' first."
+            raise conflict(detail)
+
+
+async def _write(change: Change, kind: Kind, name: str, draft: Draft) -> None:
+    connection, org_id = change.connection, change.org_id
+    for column in ("display_name", "attributes", "state"):
+        if column in draft.fields:
+            await connection.execute(
+                SQL[f"set_{column}"], org_id, kind.name, name, draft.fields[column]
+            )
+    for field_name, parent in draft.parents.items():
+        await _set_parent(connection, org_id, (kind.name, name), (kind.parents[field_name], parent))
+
+
+async def _set_parent(
+    connection: Connection, org_id: str, child: tuple[str, str], parent: tuple[str, str | None]
+) -> None:
+    parent_kind, parent_name = parent
+    await connection.execute(SQL["remove_parent"], org_id, *child, parent_kind)
+    if parent_name is None:
+        return
+    if await connection.fetchval(SQL["state"], org_id, parent_kind, parent_name) is None:
+        detail = f"There is no {parent_kind} {parent_name!r}; create it first."
+        raise invalid(detail)
+    above = ancestors((parent_kind, parent_name), await read_parents(connection, org_id))
+    if child in above:
+        detail = f"The {parent_kind} {parent_name!r} is below the {child[0]} {child[1]!r} already."
+        raise invalid(detail)
+    await connection.execute(SQL["insert_parent"], org_id, *child, parent_kind, parent_name)
+
+
+async def _read(connection: Connection, org_id: str, kind: Kind, name: str) -> dict[str, Any]:
+    row = await connection.fetchrow(SQL["get"], org_id, kind.name, name)
+    if row is None:
+        raise not_found(kind.name, name)
+    return _view(kind, row)
+
+
+def _view(kind: Kind, row: Row) -> dict[str, Any]:
+    parents: dict[str, str] = row["parents"]
+    named = {field_name: parents.get(above) for field_name, above in kind.parents.items()}
+    attributes: dict[str, Any] = row["attributes"]
+    return {
+        **attributes,
+        "name": row["name"],
+        "kind": kind.name,
+        "display_name": row["display_name"],
+        **named,
+        "state": row["state"],
+        "created_at": row["created_at"],
+    }

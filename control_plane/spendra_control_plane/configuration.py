@@ -1,0 +1,88 @@
+"""Settings: read once from the environment, typed and checked before any port opens."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+EXIT_BAD_CONFIGURATION = 64
+EXIT_STORE_UNAVAILABLE = 69
+
+_MASTER_KEY_BYTES = 32
+_SHORTEST_ADMIN_TOKEN = 16
+_LARGEST_PORT = 65535
+_DATABASE_SCHEMES = ("postgres://", "postgresql://")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class ConfigurationError(ValueError):
+    """A setting that cannot be used; the message is one sentence that names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """`admin_token` is the bootstrap token; `master_key` is 32 bytes."""
+
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
+    admin_token: str = field(repr=False)
+    master_key: bytes = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 4142
+
+
+def read_configuration(environ: Mapping[str, str]) -> Configuration:
+    """Raises ConfigurationError for the first setting that is missing or wrong."""
+    return Configuration(
+        database_url=database_url(environ),
+        redis_url=_url(environ, "SPENDRA_REDIS_URL", _REDIS_SCHEMES),
+        admin_token=_admin_token(_required(environ, "SPENDRA_ADMIN_TOKEN")),
+        master_key=_master_key(_required(environ, "SPENDRA_MASTER_KEY")),
+        host=environ.get("SPENDRA_CONTROL_PLANE_HOST") or "127.0.0.1",
+        port=_port(environ.get("SPENDRA_CONTROL_PLANE_PORT") or "4142"),
+    )
+
+
+def database_url(environ: Mapping[str, str]) -> str:
+    """The one setting that `spendra migrate` needs."""
+    return _url(environ, "SPENDRA_DATABASE_URL", _DATABASE_SCHEMES)
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        msg = f"{name} is not set."
+        raise ConfigurationError(msg)
+    return value
+
+
+def _url(environ: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
+    value = _required(environ, name)
+    if not value.startswith(schemes):
+        msg = f"{name} must start with {' or '.join(schemes)}."
+        raise ConfigurationError(msg)
+    return value
+
+
+def _admin_token(text: str) -> str:
+    if len(text) < _SHORTEST_ADMIN_TOKEN:
+        msg = f"SPENDRA_ADMIN_TOKEN must have at least {_SHORTEST_ADMIN_TOKEN} characters."
+        raise ConfigurationError(msg)
+    return text
+
+
+def _master_key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != _MASTER_KEY_BYTES:
+        msg = "SPENDRA_MASTER_KEY must be the base64 of 32 bytes; make one with `openssl rand -base64 32`."
+        raise ConfigurationError(msg)
+    return key
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _LARGEST_PORT:
+        msg = f"SPENDRA_CONTROL_PLANE_PORT must be a port from 0 to {_LARGEST_PORT}, not {text!r}."
+        raise ConfigurationError(msg)
+    return int(text)

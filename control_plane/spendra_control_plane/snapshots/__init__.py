@@ -1,0 +1,1 @@
+"""Snapshots: compiled from the database, signed, stored, and pushed to connected sidecars."""

@@ -1,0 +1,133 @@
+"""Compile an organization's configuration into the segments of a snapshot."""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from spendra.snapshot import (
+    BudgetRecord,
+    KeyHash,
+    KeyRecord,
+    KeysSegment,
+    PolicyRecord,
+    PolicySegment,
+    RouteRecord,
+    Rules,
+    SecretsSegment,
+)
+
+from spendra_control_plane.snapshots.ancestry import Parents, flatten
+from spendra_control_plane.stores.postgres import Connection, Row
+from spendra_control_plane.stores.sql import statements
+from spendra_control_plane.stores.vault import Vault
+
+SQL = statements("compile")
+
+
+class Compiled(NamedTuple):
+    """The bytes of each segment, by name."""
+
+    keys: bytes
+    policy: bytes
+    prices: bytes
+    secrets: bytes
+
+
+async def compile_segments(
+    connection: Connection, org: Row, vault: Vault, prices: bytes
+) -> Compiled:
+    """`org` is the organization's row; the caller holds its lock."""
+    org_id = org["id"]
+    return Compiled(
+        keys=msgspec.json.encode(await _keys(connection, org_id)),
+        policy=msgspec.json.encode(await _policy(connection, org)),
+        prices=prices,
+        secrets=msgspec.json.encode(await _secrets(connection, org, vault)),
+    )
+
+
+async def _keys(connection: Connection, org_id: str) -> KeysSegment:
+    parents = await read_parents(connection, org_id)
+    hashes: dict[str, list[KeyHash]] = defaultdict(list)
+    for row in await connection.fetch(SQL["key_hashes"], org_id):
+        hashes[row["key_id"]].append(KeyHash(hash=row["hash"], expires_at_ms=ms(row["expires_at"])))
+    rows = await connection.fetch(SQL["keys"], org_id)
+    return KeysSegment(keys=[_key(row, hashes[row["id"]], parents) for row in rows])
+
+
+async def read_parents(connection: Connection, org_id: str) -> Parents:
+    """Every parent of every scope of the organization."""
+    parents: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for row in await connection.fetch(SQL["parents"], org_id):
+        parents[row["kind"], row["name"]].append((row["parent_kind"], row["parent_name"]))
+    return parents
+
+
+def _key(row: Row, hashes: list[KeyHash], parents: Parents) -> KeyRecord:
+    return KeyRecord(
+        id=row["id"],
+        name=row["name"],
+        environment=row["environment"],
+        state=row["state"],
+        hashes=hashes,
+        scope=flatten(row["scope"], parents),
+        models=row["models"],
+        max_request_nanousd=row["max_request_nanousd"],
+        expires_at_ms=ms(row["expires_at"]),
+    )
+
+
+async def _policy(connection: Connection, org: Row) -> PolicySegment:
+    budgets = await connection.fetch(SQL["budgets"], org["id"])
+    policies = await connection.fetch(SQL["policies"], org["id"])
+    return PolicySegment(
+        budgets=[_budget(row) for row in budgets],
+        policies=[_policy_record(row) for row in policies],
+        default_output_tokens=org["default_output_tokens"],
+    )
+
+
+def _budget(row: Row) -> BudgetRecord:
+    return BudgetRecord(
+        id=row["id"],
+        name=row["name"],
+        selector=row["selector"],
+        period=row["period"],
+        timezone=row["timezone"],
+        limit_nanousd=row["limit_nanousd"],
+        kind=row["kind"],
+        version=row["version"],
+        starts_at_ms=ms(row["starts_at"]),
+        ends_at_ms=ms(row["ends_at"]),
+    )
+
+
+def _policy_record(row: Row) -> PolicyRecord:
+    rules = msgspec.convert(row["rules"], Rules)
+    return PolicyRecord(id=row["id"], name=row["name"], selector=row["selector"], rules=rules)
+
+
+async def _secrets(connection: Connection, org: Row, vault: Vault) -> SecretsSegment:
+    pepper = vault.unseal(org["id"], "key_pepper", org["key_pepper_sealed"])
+    rows = await connection.fetch(SQL["routes"], org["id"])
+    routes = [_route(row, org["id"], vault) for row in rows]
+    return SecretsSegment(key_pepper=pepper.hex(), routes=routes)
+
+
+def _route(row: Row, org_id: str, vault: Vault) -> RouteRecord:
+    sealed = row["credential_sealed"]
+    purpose = f"credential {row['provider']}"
+    return RouteRecord(
+        provider=row["provider"],
+        dialect=row["dialect"],
+        base_url=row["base_url"],
+        auth=row["auth"],
+        credential=vault.unseal(org_id, purpose, sealed).decode() if sealed else "",
+        models=row["models"],
+    )
+
+
+def ms(moment: datetime | None) -> int | None:
+    """Unix milliseconds of a moment, or None."""
+    return None if moment is None else round(moment.timestamp() * 1000)

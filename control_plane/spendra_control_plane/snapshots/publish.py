@@ -1,0 +1,102 @@
+"""Every configuration change in one transaction: change, compile, sign, store, announce."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from spendra.snapshot import SCHEMA_VERSION, Manifest, segment_hash, sign
+
+from spendra_control_plane.snapshots.compile import Compiled, compile_segments
+from spendra_control_plane.snapshots.floors import Floors
+from spendra_control_plane.stores.postgres import Connection, Pool, Row
+from spendra_control_plane.stores.sql import statements
+from spendra_control_plane.stores.vault import Vault
+
+SQL = statements("snapshots")
+SNAPSHOTS_WITH_SEGMENTS = 20
+"""Segments of older snapshots are removed; a stream sends only the newest."""
+
+
+@dataclass
+class Change:
+    """A change under way. Set `restricts` when it takes something away from a caller."""
+
+    connection: Connection
+    org_id: str
+    restricts: bool = False
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """`prices` are the bytes of the `prices` segment; `announce` hears of each new version."""
+
+    pool: Pool
+    vault: Vault
+    floors: Floors
+    prices: bytes
+    announce: Callable[[str, int], None]
+
+    @asynccontextmanager
+    async def change(self, org_id: str) -> AsyncIterator[Change]:
+        """What is done on `change.connection` is published when the block ends well."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            await connection.fetchrow(SQL["lock"], org_id)
+            change = Change(connection, org_id)
+            yield change
+            version = await self._publish(change)
+        self.announce(org_id, version)
+        if change.restricts:
+            await self.floors.raise_to(org_id, version)
+
+    async def refresh_prices(self) -> None:
+        """Publish anew for each organization whose snapshot holds other prices."""
+        for row in await self.pool.fetch(SQL["other_prices"], segment_hash(self.prices)):
+            async with self.change(row["id"]):
+                pass
+
+    async def _publish(self, change: Change) -> int:
+        connection, org_id = change.connection, change.org_id
+        version: int = await connection.fetchval(SQL["advance"], org_id, change.restricts)
+        org = await connection.fetchrow(SQL["reread"], org_id)
+        assert org is not None  # noqa: S101 - its lock is held
+        compiled = await compile_segments(connection, org, self.vault, self.prices)
+        hashes = await self._store(connection, org_id, compiled)
+        await self._record(connection, org, version, hashes)
+        await connection.execute(SQL["prune_segments"], org_id, version - SNAPSHOTS_WITH_SEGMENTS)
+        await connection.fetchval(SQL["notify"], f"{org_id}:{version}")
+        return version
+
+    async def _store(
+        self, connection: Connection, org_id: str, compiled: Compiled
+    ) -> dict[str, str]:
+        segments = compiled._asdict()
+        hashes = {name: segment_hash(data) for name, data in segments.items()}
+        rows = await connection.fetch(SQL["stored_hashes"], org_id, list(hashes.values()))
+        stored = {row["hash"] for row in rows}
+        for name, hash_ in hashes.items():
+            if hash_ not in stored:
+                sealed = name == "secrets"
+                data = self.vault.seal(org_id, hash_, segments[name]) if sealed else segments[name]
+                await connection.execute(SQL["insert_segment"], org_id, hash_, data, sealed)
+        return hashes
+
+    async def _record(
+        self, connection: Connection, org: Row, version: int, hashes: dict[str, str]
+    ) -> None:
+        manifest = Manifest(
+            schema_version=SCHEMA_VERSION,
+            org_id=org["id"],
+            version=version,
+            compiled_at_ms=time.time_ns() // 1_000_000,
+            segments=hashes,
+        )
+        raw, signature = sign(manifest, self._signing_key(org))
+        await connection.execute(
+            SQL["insert_snapshot"], org["id"], version, raw, signature, hashes
+        )
+
+    def _signing_key(self, org: Row) -> Ed25519PrivateKey:
+        raw = self.vault.unseal(org["id"], "signing_key", org["signing_key_sealed"])
+        return Ed25519PrivateKey.from_private_bytes(raw)

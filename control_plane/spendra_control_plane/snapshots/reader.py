@@ -1,0 +1,62 @@
+"""The newest snapshot of each organization, read once for all the streams that wait for it."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+
+from spendra_control_plane.stores.postgres import Pool, Row
+from spendra_control_plane.stores.sql import statements
+from spendra_control_plane.stores.vault import Vault
+
+SQL = statements("snapshots")
+
+
+@dataclass(frozen=True)
+class Published:
+    """`hashes` maps segment names to hashes, `segments` hashes to plaintext bytes."""
+
+    version: int
+    manifest: bytes
+    signature: bytes
+    hashes: dict[str, str]
+    segments: dict[str, bytes]
+
+
+@dataclass
+class Reader:
+    pool: Pool
+    vault: Vault
+
+    def __post_init__(self) -> None:
+        self._newest: dict[str, Published] = {}
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def newest(self, org_id: str, at_least: int) -> Published:
+        """From memory when it is `at_least` that version, else from the database."""
+        async with self._locks[org_id]:
+            known = self._newest.get(org_id)
+            if known is None or known.version < at_least:
+                known = await self._load(org_id, known.segments if known else {})
+                self._newest[org_id] = known
+            return known
+
+    def forget(self, org_id: str) -> None:
+        """Free the memory of an organization that nobody listens for."""
+        self._newest.pop(org_id, None)
+        self._locks.pop(org_id, None)
+
+    async def _load(self, org_id: str, known: dict[str, bytes]) -> Published:
+        rows = await self.pool.fetch(SQL["newest"], org_id, list(known))
+        return Published(
+            version=rows[0]["version"],
+            manifest=rows[0]["manifest"],
+            signature=rows[0]["signature"],
+            hashes={row["name"]: row["hash"] for row in rows},
+            segments={row["hash"]: self._plaintext(org_id, row, known) for row in rows},
+        )
+
+    def _plaintext(self, org_id: str, row: Row, known: dict[str, bytes]) -> bytes:
+        if row["hash"] in known:
+            return known[row["hash"]]
+        data: bytes = row["bytes"]
+        return self.vault.unseal(org_id, row["hash"], data) if row["sealed"] else data

@@ -1,0 +1,1 @@
+"""The doors to Postgres and Redis: the only modules that name their drivers."""

@@ -1,0 +1,87 @@
+"""Postgres: the pool, the types that the rest of the package sees, and the listening connection."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, cast
+
+import asyncpg
+import msgspec
+
+CONNECT_TIMEOUT_S = 5
+COMMAND_TIMEOUT_S = 30
+
+
+class Row(Protocol):
+    """One row, by column name."""
+
+    def __getitem__(self, column: str) -> Any: ...  # noqa: ANN401 - a column's type is SQL's to say
+    def keys(self) -> Iterator[str]: ...
+
+
+class Connection(Protocol):
+    """The part of a connection that this package uses. Placeholders are `$1`, `$2`, ..."""
+
+    async def fetch(self, query: str, *args: object) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401
+    async def execute(self, query: str, *args: object) -> str: ...
+    async def executemany(self, query: str, args: list[tuple[object, ...]]) -> None: ...
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+    async def close(self) -> None: ...
+
+
+class Pool(Protocol):
+    """Connections to share; the pool's own methods use one for a single statement."""
+
+    def acquire(self) -> AbstractAsyncContextManager[Connection]: ...
+    async def fetch(self, query: str, *args: object) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...  # noqa: ANN401
+    async def execute(self, query: str, *args: object) -> str: ...
+    async def close(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
+StoreError = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a statement can raise when Postgres is away or refuses; to be used in `except`."""
+
+UniqueViolation: type[Exception] = asyncpg.UniqueViolationError
+
+
+async def open_pool(database_url: str, *, largest: int = 10) -> Pool:
+    """Raises one of StoreError when Postgres does not answer within CONNECT_TIMEOUT_S."""
+    pool = await asyncpg.create_pool(
+        database_url,
+        min_size=1,
+        max_size=largest,
+        init=_prepare,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+    )
+    return cast("Pool", pool)
+
+
+async def connect(database_url: str) -> Connection:
+    """One connection of its own. Raises one of StoreError."""
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
+    await _prepare(connection)
+    return cast("Connection", connection)
+
+
+async def listen(
+    database_url: str, channel: str, heard: Callable[[str], None], lost: Callable[[], None]
+) -> Connection:
+    """A connection that calls `heard` with each payload, and `lost` once when it ends."""
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
+    connection.add_termination_listener(lambda _connection: lost())
+    await connection.add_listener(channel, lambda *notice: heard(notice[3]))
+    return cast("Connection", connection)
+
+
+async def _prepare(connection: Any) -> None:  # noqa: ANN401
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=lambda text: msgspec.json.decode(text),
+    )

@@ -1,0 +1,51 @@
+"""Redis or Valkey: the floor under policy versions, which a reservation checks before it holds."""
+
+from importlib.resources import files
+from typing import Any, Protocol
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisError
+
+TIMEOUT_S = 1.0
+_RAISE = files(__package__).joinpath("raise_min_version.lua").read_text(encoding="utf-8")
+
+FloorError = (OSError, TimeoutError, RedisError)
+"""What a call can raise when Redis is away or refuses; to be used in `except`."""
+
+
+class _Client(Protocol):
+    def eval(self, script: str, numkeys: int, *keys_and_args: str) -> Any: ...  # noqa: ANN401
+    def ping(self) -> Any: ...  # noqa: ANN401
+    async def aclose(self) -> None: ...
+
+
+class Floor:
+    """The oldest snapshot version that may still decide, per organization."""
+
+    def __init__(self, client: _Client) -> None:
+        self._client = client
+
+    async def raise_to(self, org_id: str, version: int) -> None:
+        """Monotone: a lower version changes nothing. Raises one of FloorError."""
+        await self._client.eval(_RAISE, 1, f"spendra:{{{org_id}}}:min_version", str(version))
+
+    async def ping(self) -> None:
+        """Raises one of FloorError unless Redis answers."""
+        await self._client.ping()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+async def open_floor(redis_url: str) -> Floor:
+    """A single server or a Cluster, whichever answers. Raises one of FloorError."""
+    client = Redis.from_url(redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    try:
+        clustered = (await client.info("cluster")).get("cluster_enabled")
+    except FloorError:
+        await client.aclose()
+        raise
+    if not clustered:
+        return Floor(client)
+    await client.aclose()
+    return Floor(RedisCluster.from_url(redis_url, socket_timeout=TIMEOUT_S))

@@ -1,0 +1,36 @@
+-- name: parents
+SELECT kind, name, parent_kind, parent_name
+FROM spendra.scope_parents
+WHERE org_id = $1
+ORDER BY kind, name, parent_kind;
+
+-- name: keys
+-- A revoked key keeps its own refusal for a month; then it is as unknown as any other text.
+SELECT id, name, environment, state, scope, models, max_request_nanousd, expires_at
+FROM spendra.keys
+WHERE org_id = $1 AND (revoked_at IS NULL OR revoked_at > now() - interval '30 days')
+ORDER BY id;
+
+-- name: key_hashes
+SELECT key_id, hash, expires_at
+FROM spendra.key_hashes
+WHERE org_id = $1 AND (expires_at IS NULL OR expires_at > now())
+ORDER BY key_id, created_at, hash;
+
+-- name: budgets
+SELECT id, name, selector, period, timezone, limit_nanousd, kind, version, starts_at, ends_at
+FROM spendra.budgets
+WHERE org_id = $1 AND state = 'active'
+ORDER BY id;
+
+-- name: policies
+SELECT id, name, selector, rules
+FROM spendra.policies
+WHERE org_id = $1 AND state = 'active'
+ORDER BY id;
+
+-- name: routes
+SELECT provider, dialect, base_url, auth, credential_sealed, models
+FROM spendra.provider_routes
+WHERE org_id = $1
+ORDER BY created_at, provider;

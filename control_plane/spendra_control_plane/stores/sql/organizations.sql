@@ -1,0 +1,29 @@
+-- name: insert
+INSERT INTO spendra.organizations
+    (id, name, key_pepper_sealed, signing_key_sealed, snapshot_public_key)
+VALUES ($1, $2, $3, $4, $5);
+
+-- name: insert_admin_token
+INSERT INTO spendra.admin_tokens (org_id, id, sha256) VALUES ($1, $2, $3);
+
+-- name: insert_sidecar_token
+INSERT INTO spendra.sidecar_tokens (org_id, id, sha256) VALUES ($1, $2, $3);
+
+-- name: page
+SELECT id, name, config_version, min_version, snapshot_public_key, created_at
+FROM spendra.organizations
+WHERE id > $1
+ORDER BY id
+LIMIT $2;
+
+-- name: configure
+UPDATE spendra.organizations SET default_output_tokens = $2 WHERE id = $1;
+
+-- name: settings
+SELECT default_output_tokens FROM spendra.organizations WHERE id = $1;
+
+-- name: org_of_admin
+SELECT org_id FROM spendra.admin_tokens WHERE sha256 = $1 AND revoked_at IS NULL;
+
+-- name: org_of_sidecar
+SELECT org_id FROM spendra.sidecar_tokens WHERE sha256 = $1 AND revoked_at IS NULL;

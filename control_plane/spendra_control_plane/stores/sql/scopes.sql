@@ -1,0 +1,46 @@
+-- name: insert
+INSERT INTO spendra.scopes (org_id, kind, name) VALUES ($1, $2, $3);
+
+-- name: register
+INSERT INTO spendra.scopes (org_id, kind, name) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
+
+-- name: state
+SELECT state FROM spendra.scopes WHERE org_id = $1 AND kind = $2 AND name = $3;
+
+-- name: set_display_name
+UPDATE spendra.scopes SET display_name = $4 WHERE org_id = $1 AND kind = $2 AND name = $3;
+
+-- name: set_attributes
+UPDATE spendra.scopes SET attributes = attributes || $4
+WHERE org_id = $1 AND kind = $2 AND name = $3;
+
+-- name: set_state
+UPDATE spendra.scopes SET state = $4 WHERE org_id = $1 AND kind = $2 AND name = $3;
+
+-- name: remove_parent
+DELETE FROM spendra.scope_parents
+WHERE org_id = $1 AND kind = $2 AND name = $3 AND parent_kind = $4;
+
+-- name: insert_parent
+INSERT INTO spendra.scope_parents (org_id, kind, name, parent_kind, parent_name)
+VALUES ($1, $2, $3, $4, $5);
+
+-- name: get
+SELECT name, display_name, attributes, state, created_at, (
+    SELECT coalesce(jsonb_object_agg(parent_kind, parent_name), '{}')
+    FROM spendra.scope_parents AS above
+    WHERE above.org_id = scopes.org_id AND above.kind = scopes.kind AND above.name = scopes.name
+) AS parents
+FROM spendra.scopes
+WHERE org_id = $1 AND kind = $2 AND name = $3;
+
+-- name: page
+SELECT name, display_name, attributes, state, created_at, (
+    SELECT coalesce(jsonb_object_agg(parent_kind, parent_name), '{}')
+    FROM spendra.scope_parents AS above
+    WHERE above.org_id = scopes.org_id AND above.kind = scopes.kind AND above.name = scopes.name
+) AS parents
+FROM spendra.scopes
+WHERE org_id = $1 AND kind = $2 AND name > $3
+ORDER BY name
+LIMIT $4;

@@ -1,0 +1,1 @@
+"""The worker: sweeping, reconciliation and upkeep of the ledger. Several may run."""

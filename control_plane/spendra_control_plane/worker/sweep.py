@@ -1,0 +1,91 @@
+"""What the worker does for one organization. Every step may run twice, and beside another worker."""
+
+import logging
+from typing import Any
+
+from redis.asyncio import Redis
+
+from spendra_control_plane.stores.postgres import Connection, Pool
+from spendra_control_plane.worker.holds import Hold, Holds
+
+_log = logging.getLogger(__name__)
+_SETTLING_MS = 10_000
+"""A hold this young may still be on its way through a sidecar."""
+
+
+async def label_lost(pool: Pool, org_id: str) -> int:
+    """Label as lost what sidecars without a lease left open. Lost money stays counted."""
+    lost: int = await pool.fetchval("SELECT spendra.label_lost($1)", org_id)
+    if lost:
+        _log.warning("%s: %d reservations of lapsed sidecars are lost, and stay counted", org_id, lost)
+    return lost
+
+
+async def post_lost(pool: Pool, org_id: str, after_s: int) -> int:
+    """Post at the worst case what has been lost for the stated time (SPENDRA_LOST_AFTER_S)."""
+    posted: int = await pool.fetchval("SELECT spendra.post_lost($1, $2)", org_id, after_s)
+    if posted:
+        _log.warning("%s: posted %d lost reservations at their worst case", org_id, posted)
+    return posted
+
+
+async def fold(pool: Pool, org_id: str) -> int:
+    """Fold movements that have settled down into their accounts' totals."""
+    newest: int | None = await pool.fetchval(
+        "SELECT max(batch_id) FROM spendra.account_movements WHERE org_id = $1", org_id
+    )
+    if newest is None:
+        return 0
+    folded: int = await pool.fetchval("SELECT spendra.fold_movements($1, $2)", org_id, newest)
+    return folded
+
+
+async def reconcile(pool: Pool, client: "Redis[Any]", org_id: str) -> int:
+    """End holds in Redis whose reservation has ended, or never was, in Postgres."""
+    generation = await pool.fetchval("SELECT spendra.current_generation($1)", org_id)
+    if generation is None:
+        return 0
+    holds = Holds(client, org_id, generation)
+    old = await holds.older_than(_SETTLING_MS)
+    if not old:
+        return 0
+    async with pool.acquire() as connection:
+        ended = [await _end(connection, holds, org_id, hold) for hold in old]
+    if any(ended):
+        _log.warning("%s: brought %d holds in Redis in line with Postgres", org_id, sum(ended))
+    return sum(ended)
+
+
+async def _end(connection: Connection, holds: Holds, org_id: str, hold: Hold) -> bool:
+    """Whether the hold had to be ended here."""
+    if await _is_open(connection, org_id, hold):
+        return False
+    cost_nanousd = await _cost(connection, org_id, hold)
+    if cost_nanousd is None:
+        await connection.execute(
+            "SELECT spendra.give_up($1, $2, 'never_durable')", org_id, hold.reservation_id
+        )
+        cost_nanousd = await _cost(connection, org_id, hold)
+    if cost_nanousd is None:
+        await holds.void(hold.reservation_id)
+    else:
+        await holds.post(hold.reservation_id, cost_nanousd)
+    return True
+
+
+async def _is_open(connection: Connection, org_id: str, hold: Hold) -> bool:
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM spendra.reservations WHERE org_id = $1 AND reservation_id = $2)",
+        org_id,
+        hold.reservation_id,
+    )
+    return found
+
+
+async def _cost(connection: Connection, org_id: str, hold: Hold) -> int | None:
+    cost: int | None = await connection.fetchval(
+        "SELECT cost_nanousd FROM spendra.spend_events WHERE org_id = $1 AND reservation_id = $2",
+        org_id,
+        hold.reservation_id,
+    )
+    return cost

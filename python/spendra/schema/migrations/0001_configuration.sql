@@ -1,0 +1,170 @@
+-- What operators write, and the snapshots compiled from it.
+-- Every primary key leads with the organization. Columns named *_sealed hold AES-256-GCM.
+
+CREATE TABLE spendra.organizations (
+    id text PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    -- Grows by one with each configuration change; the number of the newest snapshot.
+    config_version bigint NOT NULL DEFAULT 0,
+    -- The oldest snapshot that may still decide: raised by each change that takes something away.
+    min_version bigint NOT NULL DEFAULT 0,
+    default_output_tokens integer NOT NULL DEFAULT 4096 CHECK (default_output_tokens > 0),
+    key_pepper_sealed bytea NOT NULL,
+    signing_key_sealed bytea NOT NULL,
+    snapshot_public_key bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CHECK (min_version <= config_version)
+);
+
+CREATE TABLE spendra.admin_tokens (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    id text NOT NULL,
+    sha256 bytea NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz,
+    PRIMARY KEY (org_id, id)
+);
+
+CREATE TABLE spendra.sidecar_tokens (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    id text NOT NULL,
+    sha256 bytea NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz,
+    PRIMARY KEY (org_id, id)
+);
+
+-- The registry of what a key can be bound to.
+CREATE TABLE spendra.scopes (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    kind text NOT NULL CHECK (kind IN ('team', 'project', 'person', 'agent')),
+    name text NOT NULL,
+    display_name text,
+    attributes jsonb NOT NULL DEFAULT '{}',
+    state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'archived')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, kind, name)
+);
+
+-- One parent of each kind: an agent has a parent agent and, besides, a project.
+CREATE TABLE spendra.scope_parents (
+    org_id text NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    parent_kind text NOT NULL,
+    parent_name text NOT NULL,
+    PRIMARY KEY (org_id, kind, name, parent_kind),
+    FOREIGN KEY (org_id, kind, name) REFERENCES spendra.scopes,
+    FOREIGN KEY (org_id, parent_kind, parent_name) REFERENCES spendra.scopes
+);
+
+CREATE TABLE spendra.keys (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    id text NOT NULL,
+    name text NOT NULL,
+    environment text NOT NULL,
+    state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'revoked')),
+    scope jsonb NOT NULL,
+    models jsonb,
+    max_request_nanousd bigint CHECK (max_request_nanousd > 0),
+    expires_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz,
+    PRIMARY KEY (org_id, id)
+);
+
+-- Keyed hashes of the secrets of a key: two while a rotation's grace lasts.
+CREATE TABLE spendra.key_hashes (
+    org_id text NOT NULL,
+    key_id text NOT NULL,
+    hash text NOT NULL,
+    expires_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, key_id, hash),
+    FOREIGN KEY (org_id, key_id) REFERENCES spendra.keys
+);
+
+CREATE TABLE spendra.budgets (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    id text NOT NULL,
+    name text NOT NULL,
+    selector jsonb NOT NULL,
+    period text NOT NULL
+        CHECK (period IN ('hour', 'day', 'week', 'month', 'quarter', 'year', 'fixed', 'none')),
+    timezone text NOT NULL DEFAULT 'UTC',
+    starts_at timestamptz,
+    ends_at timestamptz,
+    limit_nanousd bigint NOT NULL CHECK (limit_nanousd >= 0),
+    kind text NOT NULL CHECK (kind IN ('hard', 'soft')),
+    -- Grows with each edit of the limit; the newer limit wins everywhere.
+    version bigint NOT NULL DEFAULT 1,
+    state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'closed')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    closed_at timestamptz,
+    PRIMARY KEY (org_id, id),
+    CHECK ((period = 'fixed') = (starts_at IS NOT NULL AND ends_at IS NOT NULL)),
+    CHECK (starts_at < ends_at)
+);
+
+CREATE TABLE spendra.policies (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    id text NOT NULL,
+    name text NOT NULL,
+    selector jsonb NOT NULL,
+    rules jsonb NOT NULL,
+    state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'closed')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    closed_at timestamptz,
+    PRIMARY KEY (org_id, id)
+);
+
+CREATE TABLE spendra.provider_routes (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    provider text NOT NULL,
+    dialect text NOT NULL DEFAULT 'openai',
+    base_url text NOT NULL,
+    auth text NOT NULL DEFAULT 'bearer',
+    credential_sealed bytea,
+    models jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, provider)
+);
+
+-- Segments are kept for the newest snapshots only; manifests and signatures for ever.
+CREATE TABLE spendra.segments (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    hash text NOT NULL,
+    bytes bytea NOT NULL,
+    sealed boolean NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, hash)
+);
+
+CREATE TABLE spendra.snapshots (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    version bigint NOT NULL,
+    manifest bytea NOT NULL,
+    signature bytea NOT NULL,
+    -- Name of each segment to the SHA-256 of its plaintext.
+    segments jsonb NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, version)
+);
+
+CREATE TABLE spendra.sidecars (
+    org_id text NOT NULL REFERENCES spendra.organizations,
+    id text NOT NULL,
+    -- The snapshot it obeys; a refused one leaves the last good one in force.
+    snapshot_version bigint,
+    refused_version bigint,
+    refused_count bigint NOT NULL DEFAULT 0,
+    error text,
+    -- The event stream it holds now, if any.
+    connection_id uuid,
+    connected_at timestamptz,
+    last_seen_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, id)
+);

@@ -1,0 +1,353 @@
+-- What sidecars and the worker may do to the ledger. Every function is the whole of one
+-- transaction's work, so that a pooler in transaction mode serves.
+
+CREATE FUNCTION spendra.ledger_lock(p_org text) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN hashtextextended('spendra ledger ' || p_org, 0);
+
+CREATE FUNCTION spendra.current_generation(p_org text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra
+RETURN (SELECT generation FROM spendra.generations WHERE org_id = p_org);
+
+-- Makes a group of reservations durable and returns the current generation. When that is not
+-- p_generation, nothing was written. Arrays run in step; p_accounts holds ids joined by ','.
+CREATE FUNCTION spendra.reserve(
+    p_org text, p_generation text, p_sidecar text, p_policy_version bigint[],
+    p_reservation uuid[], p_decision uuid[], p_attempt smallint[], p_reserved_at timestamptz[],
+    p_reserved bigint[], p_estimated bigint[], p_accounts text[], p_provider text[],
+    p_model text[], p_price_version text[], p_facts text[]
+) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+DECLARE
+    now_current text;
+    batch bigint;
+    held bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(ledger_lock(p_org));
+    SELECT generation INTO now_current FROM generations WHERE org_id = p_org;
+    IF now_current IS DISTINCT FROM p_generation THEN
+        RETURN now_current;
+    END IF;
+    WITH written AS (
+        INSERT INTO reservations (
+            org_id, reservation_id, decision_id, attempt, sidecar_id, generation, reserved_at,
+            reserved_nanousd, estimated_nanousd, account_ids, provider, requested_model,
+            policy_version, price_version, facts)
+        SELECT p_org, r.id, r.decision, r.attempt, p_sidecar, p_generation, r.at, r.reserved,
+               r.estimated, string_to_array(r.accounts, ','), r.provider, r.model,
+               r.policy_version, r.price_version, r.facts::jsonb
+        FROM unnest(p_reservation, p_decision, p_attempt, p_reserved_at, p_reserved, p_estimated,
+                    p_accounts, p_provider, p_model, p_policy_version, p_price_version, p_facts)
+          AS r(id, decision, attempt, at, reserved, estimated, accounts, provider, model,
+               policy_version, price_version, facts)
+        WHERE NOT EXISTS (
+            SELECT FROM tombstones t WHERE t.org_id = p_org AND t.reservation_id = r.id)
+        ON CONFLICT DO NOTHING
+        RETURNING reserved_nanousd
+    ) SELECT sum(reserved_nanousd) INTO held FROM written;
+    IF held IS NOT NULL THEN
+        batch := nextval('spendra.batches');
+        INSERT INTO ledger_entries (org_id, batch_id, kind, account, amount_nanousd)
+        VALUES (p_org, batch, 'hold', 'encumbrance:held', held),
+               (p_org, batch, 'hold', 'encumbrance:control', -held);
+    END IF;
+    RETURN now_current;
+END $$;
+
+-- Ends a group of reservations, each once: the first outcome stays and is what repeats return.
+-- `outcome` is `unknown` for an id that never became durable.
+CREATE FUNCTION spendra.settle(
+    p_org text, p_reservation uuid[], p_outcome text[], p_reason text[], p_cost bigint[],
+    p_model text[], p_status smallint[], p_confidence text[], p_input bigint[],
+    p_cached_input bigint[], p_cache_write bigint[], p_output bigint[], p_reasoning bigint[],
+    p_price_version text[]
+) RETURNS TABLE (reservation_id uuid, outcome text, cost_nanousd bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+#variable_conflict use_column
+DECLARE
+    batch bigint := nextval('spendra.batches');
+BEGIN
+    RETURN QUERY
+    WITH given AS (
+        SELECT DISTINCT ON (g.id) g.*
+        FROM unnest(p_reservation, p_outcome, p_reason, p_cost, p_model, p_status, p_confidence,
+                    p_input, p_cached_input, p_cache_write, p_output, p_reasoning,
+                    p_price_version)
+          AS g(id, outcome, reason, cost, model, status, confidence, input, cached_input,
+               cache_write, output, reasoning, price_version)
+    ), closed AS (
+        DELETE FROM reservations r USING given g
+        WHERE r.org_id = p_org AND r.reservation_id = g.id
+        RETURNING r.*
+    ), event AS (
+        INSERT INTO spend_events (
+            org_id, reserved_at, reservation_id, decision_id, attempt, sidecar_id, outcome, reason,
+            reserved_nanousd, estimated_nanousd, cost_nanousd, account_ids, provider,
+            requested_model, model, upstream_status, usage_confidence, input_tokens,
+            cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+            policy_version, price_version, facts, batch_id)
+        SELECT c.org_id, c.reserved_at, c.reservation_id, c.decision_id, c.attempt, c.sidecar_id,
+               g.outcome, g.reason, c.reserved_nanousd, c.estimated_nanousd,
+               CASE g.outcome WHEN 'posted' THEN g.cost ELSE 0 END, c.account_ids, c.provider,
+               c.requested_model, g.model, g.status, g.confidence, g.input, g.cached_input,
+               g.cache_write, g.output, g.reasoning, c.policy_version,
+               COALESCE(NULLIF(g.price_version, ''), c.price_version), c.facts, batch
+        FROM closed c JOIN given g ON g.id = c.reservation_id
+        RETURNING *
+    ), spend AS (
+        INSERT INTO ledger_entries (
+            org_id, batch_id, kind, account, amount_nanousd, decision_id, reservation_id,
+            reserved_at)
+        SELECT p_org, batch, 'spend', side.account, side.amount, e.decision_id, e.reservation_id,
+               e.reserved_at
+        FROM event e CROSS JOIN LATERAL (VALUES
+            ('expense:' || COALESCE(e.facts #>> '{label:cost_center,0}', e.facts #>> '{project,0}',
+                                    e.facts #>> '{team,0}', 'unassigned'), e.cost_nanousd),
+            ('payable:' || e.provider, -e.cost_nanousd)) AS side(account, amount)
+        WHERE e.outcome = 'posted'
+    ), released AS (
+        INSERT INTO ledger_entries (org_id, batch_id, kind, account, amount_nanousd)
+        SELECT p_org, batch, 'release', side.account, side.amount
+        FROM (SELECT sum(e.reserved_nanousd)::bigint AS held FROM event e) total
+        CROSS JOIN LATERAL (VALUES ('encumbrance:held', -total.held),
+                                   ('encumbrance:control', total.held)) AS side(account, amount)
+        WHERE total.held IS NOT NULL
+    ), moved AS (
+        INSERT INTO account_movements (org_id, account_id, batch_id, settled_nanousd, events)
+        SELECT p_org, a.id, batch, sum(e.cost_nanousd), count(*)
+        FROM event e CROSS JOIN LATERAL unnest(e.account_ids) AS a(id)
+        WHERE e.outcome = 'posted'
+        GROUP BY a.id
+    )
+    SELECT e.reservation_id, e.outcome, e.cost_nanousd FROM event e
+    UNION ALL
+    SELECT g.id, COALESCE(old.outcome, 'unknown'), old.cost_nanousd
+    FROM given g
+    LEFT JOIN spend_events old ON old.org_id = p_org AND old.reservation_id = g.id
+    WHERE g.id NOT IN (SELECT c.reservation_id FROM closed c);
+END $$;
+
+-- Gives up a reservation whose durable write was not confirmed. Waits for writes under way, so
+-- that afterwards it either is voided or can never become durable. Only before dispatch.
+CREATE FUNCTION spendra.give_up(p_org text, p_reservation uuid, p_reason text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
+    INSERT INTO tombstones (org_id, reservation_id) VALUES (p_org, p_reservation)
+    ON CONFLICT DO NOTHING;
+    PERFORM settle(p_org, ARRAY[p_reservation], ARRAY['voided'], ARRAY[p_reason], ARRAY[0::bigint],
+                   ARRAY[''], ARRAY[NULL::smallint], ARRAY['none'], ARRAY[0::bigint],
+                   ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint],
+                   ARRAY['']);
+END $$;
+
+-- Settled and held of accounts, from one consistent view.
+CREATE FUNCTION spendra.account_totals(p_org text, p_accounts text[])
+RETURNS TABLE (account_id text, settled_nanousd bigint, held_nanousd bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT a.account_id,
+           a.opening_nanousd + a.settled_nanousd + COALESCE((
+               SELECT sum(m.settled_nanousd) FROM account_movements m
+               WHERE m.org_id = p_org AND m.account_id = a.account_id), 0)::bigint,
+           COALESCE(h.held, 0)::bigint
+    FROM accounts a
+    LEFT JOIN (
+        SELECT u.id, sum(r.reserved_nanousd) AS held
+        FROM reservations r CROSS JOIN LATERAL unnest(r.account_ids) AS u(id)
+        WHERE r.org_id = p_org GROUP BY u.id) h ON h.id = a.account_id
+    WHERE a.org_id = p_org AND a.account_id = ANY (p_accounts)
+$$;
+
+-- Whether a selector (dimension to accepted values) matches facts (dimension to values).
+CREATE FUNCTION spendra.selects(p_selector jsonb, p_facts jsonb) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM jsonb_each(p_selector) AS wanted(dimension, accepted)
+        WHERE NOT EXISTS (
+            SELECT FROM jsonb_array_elements_text(wanted.accepted) AS v(value),
+                        jsonb_array_elements_text(
+                            COALESCE(p_facts -> wanted.dimension, '[]'::jsonb)) AS f(value)
+            WHERE CASE WHEN wanted.dimension = 'model'
+                  THEN f.value LIKE replace(replace(replace(replace(replace(
+                           v.value, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%'), '?', '_')
+                  ELSE f.value = v.value END))
+$$;
+
+-- Opens the accounts of budgets in their windows and returns their totals, or nothing when the
+-- generation is not current. A budget made in mid-window starts from what the ledger shows.
+CREATE FUNCTION spendra.open_accounts(
+    p_org text, p_generation text, p_account text[], p_budget text[],
+    p_start timestamptz[], p_end timestamptz[]
+) RETURNS TABLE (account_id text, settled_nanousd bigint, held_nanousd bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
+    IF (SELECT generation FROM generations WHERE org_id = p_org) IS DISTINCT FROM p_generation THEN
+        RETURN;
+    END IF;
+    INSERT INTO accounts (org_id, account_id, budget_id, window_start, window_end, opening_nanousd)
+    SELECT p_org, w.account, w.budget, w.starts, w.ends, COALESCE((
+        SELECT sum(e.cost_nanousd) FROM spend_events e, budgets b
+        WHERE b.org_id = p_org AND b.id = w.budget AND b.created_at > w.starts
+          AND e.org_id = p_org AND e.outcome = 'posted'
+          AND e.reserved_at >= w.starts AND e.reserved_at < w.ends
+          AND selects(b.selector, e.facts)), 0)
+    FROM unnest(p_account, p_budget, p_start, p_end) AS w(account, budget, starts, ends)
+    ON CONFLICT DO NOTHING;
+    RETURN QUERY SELECT * FROM account_totals(p_org, p_account);
+END $$;
+
+-- First step of a rebuild, under an exclusive lock held to the transaction's end: replaces the
+-- generation when it still is p_expected, and returns the one that is then current.
+CREATE FUNCTION spendra.raise_generation(
+    p_org text, p_expected text, p_new text, p_by text
+) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+DECLARE
+    now_current text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
+    SELECT generation INTO now_current FROM generations WHERE org_id = p_org;
+    IF now_current IS DISTINCT FROM p_expected THEN
+        RETURN now_current;
+    END IF;
+    INSERT INTO generations (org_id, generation, raised_by) VALUES (p_org, p_new, p_by)
+    ON CONFLICT (org_id) DO UPDATE
+        SET generation = EXCLUDED.generation, raised_by = EXCLUDED.raised_by, raised_at = now();
+    RETURN p_new;
+END $$;
+
+-- The open accounts of a rebuild: windows that have not ended.
+CREATE FUNCTION spendra.live_totals(p_org text)
+RETURNS TABLE (account_id text, settled_nanousd bigint, held_nanousd bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT t.* FROM account_totals(p_org, ARRAY(
+        SELECT a.account_id FROM accounts a
+        WHERE a.org_id = p_org AND a.window_end > now() - interval '1 hour')) t
+$$;
+
+CREATE FUNCTION spendra.open_reservations(p_org text)
+RETURNS TABLE (
+    reservation_id uuid, reserved_nanousd bigint, reserved_at timestamptz, account_ids text[])
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT reservation_id, reserved_nanousd, reserved_at, account_ids
+    FROM reservations WHERE org_id = p_org
+$$;
+
+CREATE FUNCTION spendra.min_policy_version(p_org text) RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra
+RETURN (SELECT min_version FROM spendra.organizations WHERE id = p_org);
+
+CREATE FUNCTION spendra.record_refusals(
+    p_org text, p_sidecar text, p_decision uuid[], p_at timestamptz[], p_status smallint[],
+    p_reason text[], p_message text[], p_provider text[], p_model text[], p_estimated bigint[],
+    p_wanted bigint[], p_accounts text[], p_policy_version bigint[], p_facts text[]
+) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    INSERT INTO refusals (
+        org_id, decision_id, refused_at, sidecar_id, status, reason, message, provider,
+        requested_model, estimated_nanousd, wanted_nanousd, account_ids, policy_version, facts)
+    SELECT p_org, r.id, r.at, p_sidecar, r.status, r.reason, r.message, r.provider, r.model,
+           r.estimated, r.wanted, string_to_array(r.accounts, ','), r.policy_version,
+           r.facts::jsonb
+    FROM unnest(p_decision, p_at, p_status, p_reason, p_message, p_provider, p_model, p_estimated,
+                p_wanted, p_accounts, p_policy_version, p_facts)
+      AS r(id, at, status, reason, message, provider, model, estimated, wanted, accounts,
+           policy_version, facts)
+    ON CONFLICT DO NOTHING
+$$;
+
+-- Renews (or takes over, with a new incarnation) a sidecar's lease for so many seconds.
+CREATE FUNCTION spendra.renew_lease(
+    p_org text, p_sidecar text, p_incarnation text, p_seconds integer
+) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    INSERT INTO sidecar_leases (org_id, sidecar_id, incarnation, expires_at)
+    VALUES (p_org, p_sidecar, p_incarnation, now() + make_interval(secs => p_seconds))
+    ON CONFLICT (org_id, sidecar_id) DO UPDATE
+        SET expires_at = EXCLUDED.expires_at, incarnation = EXCLUDED.incarnation, released = false,
+            started_at = CASE WHEN sidecar_leases.incarnation = EXCLUDED.incarnation
+                         THEN sidecar_leases.started_at ELSE now() END
+$$;
+
+CREATE FUNCTION spendra.release_lease(p_org text, p_sidecar text, p_incarnation text)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    UPDATE sidecar_leases SET released = true, expires_at = now()
+    WHERE org_id = p_org AND sidecar_id = p_sidecar AND incarnation = p_incarnation
+$$;
+
+-- Labels as lost what a sidecar left open: reservations of owners without a valid lease, or of an
+-- earlier incarnation of the same sidecar.
+CREATE FUNCTION spendra.label_lost(p_org text) RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    WITH orphan AS (
+        SELECT r.reservation_id
+        FROM reservations r
+        LEFT JOIN sidecar_leases l ON l.org_id = r.org_id AND l.sidecar_id = r.sidecar_id
+        WHERE r.org_id = p_org AND r.state = 'reserved'
+          AND (l.sidecar_id IS NULL OR l.expires_at < now()
+               OR r.reserved_at < l.started_at - interval '5 seconds')
+        FOR UPDATE OF r SKIP LOCKED
+    ), labelled AS (
+        UPDATE reservations r SET state = 'lost', lost_at = now() FROM orphan o
+        WHERE r.org_id = p_org AND r.reservation_id = o.reservation_id
+        RETURNING 1
+    ) SELECT count(*)::integer FROM labelled
+$$;
+
+-- Posts at their worst case what has been lost for so many seconds: the provider may have billed.
+CREATE FUNCTION spendra.post_lost(p_org text, p_after_seconds integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+DECLARE
+    due record;
+    posted integer := 0;
+BEGIN
+    FOR due IN
+        SELECT r.reservation_id, r.reserved_nanousd, r.requested_model
+        FROM reservations r
+        WHERE r.org_id = p_org AND r.state = 'lost'
+          AND r.lost_at < now() - make_interval(secs => p_after_seconds)
+        LIMIT 1000 FOR UPDATE SKIP LOCKED
+    LOOP
+        PERFORM settle(
+            p_org, ARRAY[due.reservation_id], ARRAY['posted'], ARRAY['lost'],
+            ARRAY[due.reserved_nanousd], ARRAY[due.requested_model], ARRAY[NULL::smallint],
+            ARRAY['worst_case'], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint],
+            ARRAY[0::bigint], ARRAY[0::bigint], ARRAY['']);
+        posted := posted + 1;
+    END LOOP;
+    RETURN posted;
+END $$;
+
+-- Folds old movements into their accounts, so that reading a total stays short.
+CREATE FUNCTION spendra.fold_movements(p_org text, p_before bigint) RETURNS integer
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    WITH taken AS (
+        DELETE FROM account_movements WHERE org_id = p_org AND batch_id < p_before
+        RETURNING account_id, settled_nanousd
+    ), summed AS (
+        SELECT account_id, sum(settled_nanousd) AS settled, count(*) AS movements
+        FROM taken GROUP BY account_id
+    ), folded AS (
+        UPDATE accounts a SET settled_nanousd = a.settled_nanousd + s.settled
+        FROM summed s WHERE a.org_id = p_org AND a.account_id = s.account_id
+        RETURNING s.movements
+    ) SELECT COALESCE(sum(movements), 0)::integer FROM folded
+$$;
+
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'spendra_sidecar') THEN
+        CREATE ROLE spendra_sidecar NOLOGIN;
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    RAISE WARNING 'role spendra_sidecar was not made: create it, then grant it USAGE and EXECUTE on schema spendra';
+END $$;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA spendra FROM PUBLIC;
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'spendra_sidecar') THEN
+        GRANT USAGE ON SCHEMA spendra TO spendra_sidecar;
+        GRANT EXECUTE ON FUNCTION
+            spendra.current_generation, spendra.reserve, spendra.settle, spendra.give_up,
+            spendra.open_accounts, spendra.raise_generation, spendra.live_totals,
+            spendra.open_reservations, spendra.min_policy_version, spendra.record_refusals,
+            spendra.renew_lease, spendra.release_lease, spendra.account_totals
+        TO spendra_sidecar;
+    END IF;
+END $$;

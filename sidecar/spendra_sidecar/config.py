@@ -1,0 +1,110 @@
+"""Configuration, read once from the environment before any port opens."""
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from spendra.snapshot import SnapshotError, from_text
+
+EXIT_CONFIG = 64
+EXIT_UNAVAILABLE = 69
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message is one sentence that says what to do."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one sidecar process. Documented in docs/configuration.md."""
+
+    host: str
+    port: int
+    sidecar_id: str
+    org_id: str
+    state_dir: Path
+    control_plane_url: str
+    token: str
+    snapshot_public_key: bytes
+    database_url: str
+    redis_url: str
+    max_body_bytes: int
+    max_staleness_s: int
+    lease_s: int
+    store_timeout_s: float
+    first_byte_timeout_s: int
+    idle_timeout_s: int
+    shutdown_grace_s: int
+
+
+def load(env: Mapping[str, str] = os.environ) -> Config:
+    """Raises ConfigError for the first setting that is missing or wrong."""
+    token = _required(env, "SPENDRA_SIDECAR_TOKEN")
+    return Config(
+        host=env.get("SPENDRA_SIDECAR_HOST", "127.0.0.1"),
+        port=_number(env, "SPENDRA_SIDECAR_PORT", 4141, 1, 65535),
+        sidecar_id=env.get("SPENDRA_SIDECAR_ID") or socket.gethostname(),
+        org_id=_org_of(token),
+        state_dir=Path(env.get("SPENDRA_STATE_DIR", ".spendra/sidecar")),
+        control_plane_url=_url(env, "SPENDRA_CONTROL_PLANE_URL", ("http", "https")),
+        token=token,
+        snapshot_public_key=_public_key(env),
+        database_url=_url(env, "SPENDRA_DATABASE_URL", ("postgres", "postgresql")),
+        redis_url=_url(env, "SPENDRA_REDIS_URL", ("redis", "rediss", "unix")),
+        max_body_bytes=_number(env, "SPENDRA_MAX_BODY_BYTES", 20 << 20, 1 << 10, 1 << 30),
+        max_staleness_s=_number(env, "SPENDRA_MAX_STALENESS_S", 86_400, 1, 10**9),
+        lease_s=_number(env, "SPENDRA_LEASE_S", 15, 3, 3600),
+        store_timeout_s=_number(env, "SPENDRA_STORE_TIMEOUT_MS", 2000, 10, 60_000) / 1000,
+        first_byte_timeout_s=_number(env, "SPENDRA_FIRST_BYTE_TIMEOUT_S", 600, 1, 86_400),
+        idle_timeout_s=_number(env, "SPENDRA_IDLE_TIMEOUT_S", 300, 1, 86_400),
+        shutdown_grace_s=_number(env, "SPENDRA_SHUTDOWN_GRACE_S", 20, 0, 3600),
+    )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        msg = f"{name} is not set; `spendra up` sets it, or see docs/configuration.md"
+        raise ConfigError(msg)
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = env.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal() or not least <= int(text) <= most:
+        msg = f"{name} must be a whole number from {least} to {most}, not {text!r}"
+        raise ConfigError(msg)
+    return int(text)
+
+
+def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
+    value = _required(env, name)
+    if urlsplit(value).scheme not in schemes:
+        msg = f"{name} must be a URL that begins with {' or '.join(s + '://' for s in schemes)}"
+        raise ConfigError(msg)
+    return value
+
+
+def _org_of(token: str) -> str:
+    """A sidecar token is `sps_<organization id>_<secret>`."""
+    parts = token.split("_")
+    if len(parts) < 4 or parts[0] != "sps" or not parts[-1]:  # noqa: PLR2004 - sps, org, id, secret
+        msg = "SPENDRA_SIDECAR_TOKEN must look like sps_org_<id>_<secret>; ask the control plane"
+        raise ConfigError(msg)
+    return "_".join(parts[1:-1])
+
+
+def _public_key(env: Mapping[str, str]) -> bytes:
+    try:
+        key = from_text(_required(env, "SPENDRA_SNAPSHOT_PUBLIC_KEY"))
+    except SnapshotError:
+        key = b""
+    if len(key) != 32:  # noqa: PLR2004 - a raw Ed25519 public key
+        msg = "SPENDRA_SNAPSHOT_PUBLIC_KEY must be the base64 of 32 bytes, as the control plane prints it"
+        raise ConfigError(msg)
+    return key

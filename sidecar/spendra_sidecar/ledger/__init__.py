@@ -1,0 +1,1 @@
+"""Reservations and settlements: Redis answers whether a request may go, Postgres remembers."""

@@ -1,0 +1,198 @@
+"""The system of record in Postgres: a narrow face over the functions of the ledger schema."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from spendra_sidecar.ledger.balances import OpenHold, Rebuild, Total
+from spendra_sidecar.ledger.journal import Row
+from spendra_sidecar.ledger.words import Account, Reservation, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+_RESERVE = """SELECT spendra.reserve($1, $2, $3, $4::bigint[], $5::uuid[], $6::uuid[],
+    $7::smallint[], $8::timestamptz[], $9::bigint[], $10::bigint[], $11::text[], $12::text[],
+    $13::text[], $14::text[], $15::text[])"""
+_SETTLE = """SELECT * FROM spendra.settle($1, $2::uuid[], $3::text[], $4::text[], $5::bigint[],
+    $6::text[], $7::smallint[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[],
+    $12::bigint[], $13::bigint[], $14::text[])"""
+_REFUSALS = """SELECT spendra.record_refusals($1, $2, $3::uuid[], $4::timestamptz[],
+    $5::smallint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::bigint[],
+    $12::text[], $13::bigint[], $14::text[])"""
+_OPEN_ACCOUNTS = """SELECT * FROM spendra.open_accounts($1, $2, $3::text[], $4::text[],
+    $5::timestamptz[], $6::timestamptz[])"""
+_LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class BooksUnavailableError(Exception):
+    """Postgres did not answer, or refused; whether it acted is not known."""
+
+
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class Line:
+    """One connection to Postgres, opened when needed and again after it broke."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        self._connection: Any = None
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def use(self) -> "AsyncIterator[Any]":
+        """The connection, for one caller at a time. Raises BooksUnavailableError."""
+        async with self._lock:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await asyncpg.connect(
+                        self._url, timeout=self._timeout_s, command_timeout=self._timeout_s
+                    )
+                yield self._connection
+            except _FAILURES as error:
+                self._drop()
+                raise BooksUnavailableError(str(error) or type(error).__name__) from error
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close(timeout=1)
+
+    def _drop(self) -> None:
+        """After a failure the connection may still be executing: never reuse it."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+class Books:
+    """One organization's books, as one sidecar may write them."""
+
+    def __init__(self, url: str, org_id: str, sidecar_id: str, timeout_s: float) -> None:
+        self._org_id = org_id
+        self._sidecar_id = sidecar_id
+        self._reserving = Line(url, timeout_s)
+        self._settling = Line(url, timeout_s)
+        self._asking = Line(url, timeout_s)
+
+    async def reserve(self, generation: str, group: Sequence[Reservation]) -> str | None:
+        """Make a group durable; returns the current generation (another: nothing was written)."""
+        columns = zip(*[_reservation_row(reservation) for reservation in group], strict=True)
+        async with self._reserving.use() as connection:
+            current: str | None = await connection.fetchval(
+                _RESERVE, self._org_id, generation, self._sidecar_id, *columns
+            )
+        return current
+
+    async def settle(self, group: Sequence[Row]) -> list[Settled]:
+        """End a group, each once; answers in the order given."""
+        columns = zip(*[row.columns() for row in group], strict=True)
+        async with self._settling.use() as connection:
+            records = await connection.fetch(_SETTLE, self._org_id, *columns)
+        by_id = {record["reservation_id"]: record for record in records}
+        return [_settled(by_id[row.reservation_id]) for row in group]
+
+    async def give_up(self, reservation_id: "UUID", reason: str) -> None:
+        """Void a reservation, or bar it from ever becoming durable."""
+        async with self._asking.use() as connection:
+            await connection.execute(
+                "SELECT spendra.give_up($1, $2, $3)", self._org_id, reservation_id, reason
+            )
+
+    async def record_refusals(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        columns = zip(*rows, strict=True)
+        async with self._asking.use() as connection:
+            await connection.execute(_REFUSALS, self._org_id, self._sidecar_id, *columns)
+
+    async def current_generation(self) -> str | None:
+        async with self._asking.use() as connection:
+            current: str | None = await connection.fetchval(
+                "SELECT spendra.current_generation($1)", self._org_id
+            )
+        return current
+
+    async def open_accounts(
+        self, generation: str, accounts: Sequence[Account]
+    ) -> list[Total] | None:
+        """Totals of accounts, opened where needed. None: the generation is not current."""
+        columns = zip(*[_account_row(account) for account in accounts], strict=True)
+        async with self._asking.use() as connection:
+            records = await connection.fetch(_OPEN_ACCOUNTS, self._org_id, generation, *columns)
+        return [_total(record) for record in records] or None
+
+    @asynccontextmanager
+    async def rebuilding(
+        self, expected: str | None, new: str
+    ) -> "AsyncIterator[tuple[str, Rebuild | None]]":
+        """Raise the generation under the organization's lock, kept until the block ends.
+
+        Yields the generation that is current then, and what to rebuild from; None when somebody
+        else was first.
+        """
+        async with self._asking.use() as connection, connection.transaction():
+            current = await connection.fetchval(
+                "SELECT spendra.raise_generation($1, $2, $3, $4)",
+                self._org_id, expected, new, self._sidecar_id,
+            )  # fmt: skip
+            yield current, await self._state(connection) if current == new else None
+
+    async def _state(self, connection: Any) -> Rebuild:
+        totals = await connection.fetch("SELECT * FROM spendra.live_totals($1)", self._org_id)
+        holds = await connection.fetch("SELECT * FROM spendra.open_reservations($1)", self._org_id)
+        version = await connection.fetchval("SELECT spendra.min_policy_version($1)", self._org_id)
+        return Rebuild(
+            [_total(record) for record in totals], [_hold(record) for record in holds], version or 0
+        )
+
+    async def renew_lease(self, incarnation: str, seconds: int) -> None:
+        async with self._asking.use() as connection:
+            await connection.execute(
+                "SELECT spendra.renew_lease($1, $2, $3, $4)",
+                self._org_id, self._sidecar_id, incarnation, seconds,
+            )  # fmt: skip
+
+    async def release_lease(self, incarnation: str) -> None:
+        async with self._asking.use() as connection:
+            await connection.execute(
+                "SELECT spendra.release_lease($1, $2, $3)",
+                self._org_id, self._sidecar_id, incarnation,
+            )  # fmt: skip
+
+    async def close(self) -> None:
+        for line in (self._reserving, self._settling, self._asking):
+            await line.close()
+
+
+def _reservation_row(r: Reservation) -> tuple[Any, ...]:
+    return (
+        r.policy_version, r.id, r.decision_id, r.attempt, r.reserved_at, r.amount_nanousd,
+        r.estimated_nanousd, ",".join(r.account_ids), r.provider, r.model, r.price_version, r.facts,
+    )  # fmt: skip
+
+
+def _account_row(account: Account) -> tuple[Any, ...]:
+    start = datetime.fromtimestamp(int(account.start_s), UTC)
+    end = datetime.fromtimestamp(int(account.end_s), UTC)
+    return account.id, account.budget.id, start, min(end, _LAST_INSTANT)
+
+
+def _settled(record: Any) -> Settled:
+    return Settled(record["outcome"], record["cost_nanousd"] or 0)
+
+
+def _total(record: Any) -> Total:
+    held = record["held_nanousd"]
+    return Total(record["account_id"], record["settled_nanousd"] + held, held)
+
+
+def _hold(record: Any) -> OpenHold:
+    reserved_ms = int(record["reserved_at"].timestamp() * 1000)
+    return OpenHold(
+        record["reservation_id"], record["reserved_nanousd"], reserved_ms, record["account_ids"]
+    )

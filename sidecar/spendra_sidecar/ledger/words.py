@@ -1,0 +1,121 @@
+"""The values that pass between the request and the ledger."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from spendra.snapshot import BudgetRecord
+
+
+class Account(NamedTuple):
+    """A budget in one window of its period, as the reserve script wants it."""
+
+    id: str
+    budget: BudgetRecord
+    limit: str
+    """Nano-USD in decimal; empty for a soft budget, which is counted and never refuses."""
+    version: str
+    start_s: str
+    end_s: str
+
+
+@dataclass(slots=True)
+class Reservation:
+    """An amount to be held on several accounts, all or none."""
+
+    id: UUID
+    decision_id: UUID
+    attempt: int
+    reserved_at: datetime
+    amount_nanousd: int
+    estimated_nanousd: int
+    accounts: tuple[Account, ...]
+    rate_limits: list[tuple[str, int]]
+    provider: str
+    model: str
+    policy_version: int
+    price_version: str
+    facts: str
+    dispatch_by: float
+    """Monotonic seconds: later than this it must not be sent."""
+    generation: str = field(default="")
+    """The generation under which it was held."""
+
+    @property
+    def account_ids(self) -> list[str]:
+        return [account.id for account in self.accounts]
+
+
+class Held(NamedTuple):
+    """`taken_nanousd`: settled + held of each account, this hold included, in order."""
+
+    taken_nanousd: tuple[int, ...]
+
+
+class Exhausted(NamedTuple):
+    """The account that was truly short, and its figures at that instant."""
+
+    account: Account
+    taken_nanousd: int
+    held_nanousd: int
+    limit_nanousd: int
+
+
+class RateLimited(NamedTuple):
+    policy_id: str
+    requests_per_minute: int
+    retry_after_ms: int
+
+
+class Frozen(NamedTuple):
+    """Spending of the organization is stopped."""
+
+
+class StalePolicy(NamedTuple):
+    """This snapshot may no longer decide; `version` or newer is needed."""
+
+    version: int
+
+
+class WrongPeriod(NamedTuple):
+    """The store's clock is outside a window that was named."""
+
+    server_ms: int
+
+
+Verdict = Held | Exhausted | RateLimited | Frozen | StalePolicy | WrongPeriod
+
+
+class Tokens(NamedTuple):
+    """Usage as it is booked; inclusion as in `spendra._hot.Usage`."""
+
+    input: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+class Outcome(NamedTuple):
+    """How a reservation ends. `posted` at a cost, or `voided`: certain that nothing left."""
+
+    outcome: str
+    reason: str
+    cost_nanousd: int
+    model: str
+    status: int | None
+    confidence: str
+    tokens: Tokens
+    price_version: str
+
+
+class Settled(NamedTuple):
+    """The first outcome of a reservation; `unknown`: it never became durable."""
+
+    outcome: str
+    cost_nanousd: int
+
+
+class LedgerUnavailableError(Exception):
+    """No reservation could be made durable; nothing may leave."""

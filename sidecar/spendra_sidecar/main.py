@@ -1,0 +1,137 @@
+"""The sidecar's one composition root, and its life from start to drained stop."""
+
+import asyncio
+import logging
+import secrets
+import signal
+import sys
+
+import uvloop
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from spendra._hot import Relay
+from spendra_sidecar import config as settings
+from spendra_sidecar.config import Config, ConfigError
+from spendra_sidecar.ledger.balances import Balances
+from spendra_sidecar.ledger.books import Books, BooksUnavailableError
+from spendra_sidecar.ledger.journal import Journal
+from spendra_sidecar.ledger.ledger import Ledger
+from spendra_sidecar.metrics import Metrics
+from spendra_sidecar.serving.admission import Admissions
+from spendra_sidecar.serving.app import App
+from spendra_sidecar.serving.forwarding import Forwarding
+from spendra_sidecar.serving.gateway import Gateway
+from spendra_sidecar.snapshots.receiver import Receiver
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> int:
+    """Run a sidecar until SIGTERM or SIGINT. Settings: docs/configuration.md."""
+    if argv:
+        sys.stderr.write("spendra sidecar takes no arguments; it is configured by SPENDRA_*.\n")
+        return settings.EXIT_CONFIG
+    try:
+        config = settings.load()
+    except ConfigError as error:
+        sys.stderr.write(f"spendra sidecar: {error}\n")
+        return settings.EXIT_CONFIG
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return uvloop.run(_run(config))
+
+
+async def _run(config: Config) -> int:
+    metrics = Metrics()
+    balances = Balances(config.redis_url, config.org_id, config.store_timeout_s)
+    books = Books(config.database_url, config.org_id, config.sidecar_id, config.store_timeout_s)
+    journal = Journal(config.state_dir / "journal.jsonl")
+    ledger = Ledger(balances, books, journal, metrics)
+    receiver = Receiver(config, metrics)
+    receiver.start_from_disk()
+    relay = Relay(
+        first_byte_timeout_ms=config.first_byte_timeout_s * 1000,
+        idle_timeout_ms=config.idle_timeout_s * 1000,
+    )
+    relay.attach(asyncio.get_running_loop())
+    admissions = Admissions(config, receiver, ledger)
+    forwarding = Forwarding(config, relay, metrics)
+    gateway = Gateway(config, admissions, forwarding, ledger, metrics)
+    server = _server(config, App(gateway, receiver, metrics))
+    incarnation = secrets.token_hex(8)
+    background = [
+        asyncio.create_task(receiver.run()),
+        asyncio.create_task(ledger.replay()),
+        asyncio.create_task(_keep_lease(books, incarnation, config.lease_s)),
+    ]
+    serving = asyncio.create_task(server.serve())
+    await _signalled(serving)
+    if serving.done() and serving.exception() is not None:
+        sys.stderr.write(f"spendra sidecar: {serving.exception()}\n")
+        return settings.EXIT_UNAVAILABLE
+    await _drain(config, gateway)
+    server.stop()
+    await serving
+    await ledger.drain()
+    for task in background:
+        task.cancel()
+    await _release(books, incarnation, ledger)
+    relay.close()
+    await asyncio.gather(balances.close(), books.close(), receiver.close())
+    return 0
+
+
+def _server(config: Config, app: App) -> Server:
+    return Server(
+        app,
+        address=config.host,
+        port=config.port,
+        interface=Interfaces.RSGI,
+        websockets=False,
+        backlog=4096,
+        backpressure=65536,
+        log_access=False,
+    )
+
+
+async def _signalled(serving: "asyncio.Task[None]") -> None:
+    """Until a signal asks to stop, or serving ended by itself."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def _drain(config: Config, gateway: Gateway) -> None:
+    """Refuse what is new; let what is under way end within the grace, then cut it."""
+    gateway.stopping = True
+    try:
+        async with asyncio.timeout(config.shutdown_grace_s):
+            await gateway.idle()
+    except TimeoutError:
+        _log.warning("stopping: cut %d answers after the grace", gateway.cut())
+        await gateway.idle()
+
+
+async def _keep_lease(books: Books, incarnation: str, lease_s: int) -> None:
+    while True:
+        try:
+            await books.renew_lease(incarnation, lease_s)
+        except BooksUnavailableError as error:
+            _log.warning("the lease was not renewed: %s", error)
+        await asyncio.sleep(lease_s / 3)
+
+
+async def _release(books: Books, incarnation: str, ledger: Ledger) -> None:
+    if ledger.journaled:
+        _log.warning("%d settlements stay in the journal for the next start", ledger.journaled)
+    try:
+        await books.release_lease(incarnation)
+    except BooksUnavailableError as error:
+        _log.warning("the lease was not released: %s", error)

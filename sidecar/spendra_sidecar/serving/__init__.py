@@ -1,0 +1,1 @@
+"""What callers see: routes, the request from top to bottom, answers and refusals."""

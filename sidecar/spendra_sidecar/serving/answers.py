@@ -1,0 +1,75 @@
+"""Governance headers on answers. Names: docs/headers.md."""
+
+import time
+
+from spendra.money import nanousd_to_usd
+from spendra._hot import Decision
+from spendra_sidecar.ledger.words import Held, Outcome, Reservation
+
+Pairs = list[tuple[str, str]]
+
+
+def identity(decision_id: str, trace: tuple[str, str]) -> Pairs:
+    trace_id, span_id = trace
+    return [
+        ("x-spendra-decision-id", decision_id),
+        ("x-spendra-audit-id", decision_id),
+        ("x-spendra-trace-id", trace_id),
+        ("x-spendra-span-id", span_id),
+    ]
+
+
+def latency(started_ns: int, waited_ns: int) -> Pairs:
+    """What Spendra itself took: all the time so far, less the wait for the provider."""
+    added_ms = (time.perf_counter_ns() - started_ns - waited_ns) / 1e6
+    return [("x-spendra-latency-ms", f"{added_ms:.3f}")]
+
+
+def admitted(reservation: Reservation, held: Held, decision: Decision) -> Pairs:
+    pairs = [
+        ("x-spendra-requested-model", reservation.model),
+        ("x-spendra-routed", reservation.provider),
+    ]
+    remaining = _remaining(reservation, held)
+    if remaining is not None:
+        pairs.append(("x-spendra-remaining", nanousd_to_usd(remaining)))
+    warnings = [reason.detail for reason in decision.reasons if reason.verdict == "limit"]
+    if warnings:
+        pairs.append(("x-spendra-policy-warning", "; ".join(warnings)))
+    return pairs
+
+
+def estimated(reservation: Reservation) -> Pairs:
+    return [("x-spendra-estimated-cost", nanousd_to_usd(reservation.estimated_nanousd))]
+
+
+def final(end: Outcome) -> Pairs:
+    return [
+        ("x-spendra-cost", nanousd_to_usd(end.cost_nanousd)),
+        ("x-spendra-model", end.model),
+        ("x-spendra-tokens", f"{end.tokens.input}/{end.tokens.output}"),
+    ]
+
+
+def trailer(end: Outcome) -> bytes:
+    """The last comment of a stream, for callers who ask with `X-Spendra-Trailer: cost`."""
+    cost = nanousd_to_usd(end.cost_nanousd)
+    tokens = f"{end.tokens.input}/{end.tokens.output}"
+    return f": spendra cost={cost} tokens={tokens} confidence={end.confidence}\n\n".encode()
+
+
+def trace_of(traceparent: str | None, random: bytes) -> tuple[str, str]:
+    """Trace and span id: the caller's W3C trace, continued, or one of our own."""
+    parts = (traceparent or "").split("-")
+    trace_id = parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else random[:16].hex()  # noqa: PLR2004 - W3C form
+    return trace_id, random[16:24].hex()
+
+
+def _remaining(reservation: Reservation, held: Held) -> int | None:
+    """What the tightest hard budget has left, this request's hold taken off."""
+    rooms = [
+        int(account.limit) - taken
+        for account, taken in zip(reservation.accounts, held.taken_nanousd, strict=True)
+        if account.limit
+    ]
+    return max(min(rooms), 0) if rooms else None

@@ -1,0 +1,49 @@
+"""The RSGI application: which path is served by what. Anything else is refused."""
+
+from granian.rsgi import HTTPProtocol, Scope
+
+from spendra_sidecar.metrics import Metrics
+from spendra_sidecar.serving.call import begin, refuse
+from spendra_sidecar.serving.gateway import Gateway
+from spendra_sidecar.serving.refusals import Refusal
+from spendra_sidecar.snapshots.receiver import Receiver
+
+_JSON = [("content-type", "application/json")]
+_TEXT = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
+
+
+class App:
+    """One sidecar's front door."""
+
+    def __init__(self, gateway: Gateway, receiver: Receiver, metrics: Metrics) -> None:
+        self._gateway = gateway
+        self._receiver = receiver
+        self._metrics = metrics
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        if scope.path == "/v1/chat/completions" and scope.method == "POST":
+            await self._gateway.chat(scope, protocol)
+        elif scope.path == "/healthz":
+            protocol.response_str(200, _JSON, '{"status":"ok"}')
+        elif scope.path == "/readyz":
+            self._ready(protocol)
+        elif scope.path == "/metrics":
+            protocol.response_str(200, _TEXT, self._metrics.render())
+        else:
+            self._unknown(scope, protocol)
+
+    def _ready(self, protocol: HTTPProtocol) -> None:
+        ready = self._receiver.usable() is not None and not self._gateway.stopping
+        version = self._receiver.live.version if self._receiver.live else 0
+        state = "ready" if ready else "waiting for a policy snapshot"
+        protocol.response_str(
+            200 if ready else 503, _JSON, f'{{"status":"{state}","snapshot_version":{version}}}'
+        )
+
+    def _unknown(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        if scope.path == "/v1/chat/completions":
+            refusal = Refusal("method_not_allowed", f"{scope.path} takes POST, not {scope.method}.")
+        else:
+            message = f"{scope.method} {scope.path} is not a metered route, so it does not leave."
+            refusal = Refusal("route_unknown", message)
+        refuse(begin(scope, protocol), refusal)

@@ -1,0 +1,78 @@
+"""What a caller is told when a reservation did not fit."""
+
+from datetime import UTC, datetime
+
+from spendra.money import nanousd_to_usd
+from spendra.periods import FOREVER_S
+from spendra._hot import Decision
+from spendra_sidecar.ledger.words import Exhausted, Frozen, RateLimited
+from spendra_sidecar.serving.refusals import Refusal
+
+
+def exhausted(short: Exhausted, decision: Decision, choices: int) -> Refusal:
+    """402: names the budget, what is left and held, what would still fit, and when it resets."""
+    budget = short.account.budget
+    remaining = max(short.limit_nanousd - short.taken_nanousd, 0)
+    resets_at = _resets_at(int(short.account.end_s))
+    affordable = affordable_output(decision, remaining, choices)
+    message = (
+        f"Budget {budget.name!r} ({budget.period}) has ${nanousd_to_usd(remaining)} left of "
+        f"${nanousd_to_usd(short.limit_nanousd)}, and this request could cost up to "
+        f"${nanousd_to_usd(decision.reserved_nanousd)}. "
+        f"${nanousd_to_usd(short.held_nanousd)} is held by requests in flight. "
+        f"{_advice(affordable)} {_reset_sentence(resets_at)}"
+    )
+    return Refusal(
+        "budget_exhausted",
+        message,
+        {
+            "budget_id": budget.id,
+            "budget": budget.name,
+            "limit_nanousd": short.limit_nanousd,
+            "remaining_nanousd": remaining,
+            "remaining_usd": nanousd_to_usd(remaining),
+            "held_nanousd": short.held_nanousd,
+            "held_usd": nanousd_to_usd(short.held_nanousd),
+            "requested_nanousd": decision.reserved_nanousd,
+            "requested_usd": nanousd_to_usd(decision.reserved_nanousd),
+            "affordable_output_tokens": affordable,
+            "resets_at": resets_at,
+        },
+    )
+
+
+def rate_limited(limit: RateLimited) -> Refusal:
+    message = (
+        f"Policy {limit.policy_id} allows {limit.requests_per_minute} requests a minute; "
+        f"the next one passes in {limit.retry_after_ms} ms."
+    )
+    details = {"policy_id": limit.policy_id, "requests_per_minute": limit.requests_per_minute}
+    return Refusal("rate_limited", message, details, retry_after_ms=limit.retry_after_ms)
+
+
+def frozen(_: Frozen) -> Refusal:
+    return Refusal("spending_frozen", "Spending of this organization is stopped by its operators.")
+
+
+def affordable_output(decision: Decision, remaining_nanousd: int, choices: int) -> int:
+    """Output tokens (over one choice) whose worst case would still fit; 0 when the input does not."""
+    cap = decision.output_cap or 0
+    for_output = decision.reserved_nanousd - decision.reserved_input_nanousd
+    room = remaining_nanousd - decision.reserved_input_nanousd
+    if room <= 0 or for_output <= 0 or choices <= 0:
+        return 0
+    return min(cap, cap * room // for_output)
+
+
+def _advice(affordable: int) -> str:
+    if affordable <= 0:
+        return "Not even its input fits."
+    return f"With at most {affordable} output tokens it would fit."
+
+
+def _resets_at(end_s: int) -> str | None:
+    return None if end_s >= FOREVER_S else datetime.fromtimestamp(end_s, UTC).isoformat()
+
+
+def _reset_sentence(resets_at: str | None) -> str:
+    return "It does not reset." if resets_at is None else f"It resets at {resets_at}."

@@ -1,0 +1,158 @@
+"""How a request ended, decided from what is known; nothing here does anything.
+
+`voided` only when it is certain that nothing reached the provider. Whatever may have left is
+posted at what is known, and says how it is known (`docs/ledger.md` prints the rules).
+"""
+
+from dataclasses import dataclass
+
+from spendra._hot import (
+    Cost,
+    Decision,
+    Exchange,
+    HotError,
+    Metered,
+    PriceBook,
+    UpstreamError,
+    Usage,
+    count_chat_tokens,
+)
+from spendra_sidecar.ledger.words import Outcome, Tokens
+
+_FIRST_ERROR_STATUS = 400
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One request to a provider, as far as it went."""
+
+    provider: str
+    requested_model: str
+    body: bytes
+    decision: Decision
+    prices: PriceBook
+    reserved_ms: int
+    stream: bool
+    exchange: Exchange | None = None
+    status: int | None = None
+    error: UpstreamError | None = None
+    hung_up: bool = False
+    end: Outcome | None = None
+
+
+def conclude(attempt: Attempt) -> Outcome:
+    """The outcome of an attempt, whole, cut, refused or never sent. Decided once."""
+    if attempt.end is None:
+        attempt.end = _decide(attempt)
+    return attempt.end
+
+
+def _decide(attempt: Attempt) -> Outcome:
+    exchange, error = attempt.exchange, attempt.error
+    if exchange is None:
+        return _voided(attempt, "not_sent")
+    if error is not None and not error.may_have_left:
+        return _voided(attempt, "upstream_unreachable")
+    if attempt.status is None:
+        return _worst_case(attempt, error.kind if error else "caller_left")
+    metered = exchange.metered()
+    if metered.usage is not None:
+        return _reported(attempt, metered, metered.usage)
+    if attempt.status >= _FIRST_ERROR_STATUS:
+        return _free(attempt, "upstream_error")
+    if attempt.stream or metered.finished:
+        return _counted(attempt, metered)
+    return _worst_case(attempt, error.kind if error else "caller_left")
+
+
+def _reported(attempt: Attempt, metered: Metered, usage: Usage) -> Outcome:
+    return _posted(attempt, metered, usage, "reported", "completed" if metered.finished else "cut")
+
+
+def _counted(attempt: Attempt, metered: Metered) -> Outcome:
+    """No usage came: price what was sent and what was delivered, counted."""
+    model = metered.model or attempt.requested_model
+    delivered = metered.delivered_tokens(model)
+    if metered.failed and delivered == 0:
+        return _free(attempt, "upstream_error")
+    confidence = "counted"
+    try:
+        sent = count_chat_tokens(attempt.body, model)
+    except HotError:
+        sent, confidence = attempt.decision.estimated_input_tokens, "estimated"
+    usage = Usage(input_tokens=sent, output_tokens=delivered)
+    return _posted(attempt, metered, usage, confidence, _why_uncounted(attempt, metered))
+
+
+def _why_uncounted(attempt: Attempt, metered: Metered) -> str:
+    if attempt.hung_up:
+        return "caller_left"
+    if attempt.error is not None:
+        return attempt.error.kind
+    return "usage_missing" if metered.finished else "cut"
+
+
+def _posted(
+    attempt: Attempt, metered: Metered, usage: Usage, confidence: str, reason: str
+) -> Outcome:
+    model = metered.model or attempt.requested_model
+    cost = _price(attempt, model, usage, metered.service_tier)
+    if cost is None:
+        return _worst_case(attempt, "unpriced_answer")
+    return Outcome(
+        outcome="posted",
+        reason=reason,
+        cost_nanousd=cost.nanousd,
+        model=model,
+        status=attempt.status,
+        confidence=confidence,
+        tokens=_tokens(usage),
+        price_version=cost.price_version,
+    )
+
+
+def _price(attempt: Attempt, model: str, usage: Usage, tier: str | None) -> Cost | None:
+    """By the model that answered; by the requested one where the catalog lacks the former."""
+    for name in dict.fromkeys((model, attempt.requested_model)):
+        cost = attempt.prices.cost(
+            attempt.provider, name, usage, service_tier=tier, at_ms=attempt.reserved_ms
+        )
+        if cost is not None:
+            return cost
+    return None
+
+
+def _worst_case(attempt: Attempt, reason: str) -> Outcome:
+    return _flat(attempt, "posted", reason, attempt.decision.reserved_nanousd, "worst_case")
+
+
+def _free(attempt: Attempt, reason: str) -> Outcome:
+    """The provider refused or failed before any output: it bills nothing for that."""
+    return _flat(attempt, "posted", reason, 0, "reported")
+
+
+def _voided(attempt: Attempt, reason: str) -> Outcome:
+    return _flat(attempt, "voided", reason, 0, "none")
+
+
+def _flat(attempt: Attempt, outcome: str, reason: str, cost: int, confidence: str) -> Outcome:
+    return Outcome(
+        outcome=outcome,
+        reason=reason,
+        cost_nanousd=cost,
+        model=attempt.requested_model,
+        status=attempt.status,
+        confidence=confidence,
+        tokens=Tokens(),
+        price_version=attempt.decision.price_version,
+    )
+
+
+def _tokens(usage: Usage) -> Tokens:
+    return Tokens(
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+    )

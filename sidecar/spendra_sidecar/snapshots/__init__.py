@@ -1,0 +1,1 @@
+"""The policy snapshot in force: received, verified, swapped whole, kept sealed on disk."""

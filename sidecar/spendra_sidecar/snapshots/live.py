@@ -1,0 +1,94 @@
+"""One snapshot in force: its segments, loaded."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from spendra import snapshot as wire
+from spendra._hot import HotError, KeyRing, PolicyTree, PriceBook
+from spendra.ids import account_id
+from spendra.periods import Window, window
+from spendra_sidecar.ledger.words import Account
+
+_NEVER = Window(0, 0)
+
+
+class BudgetClock:
+    """A budget and the account of its present window."""
+
+    def __init__(self, budget: wire.BudgetRecord) -> None:
+        self.budget = budget
+        self._window = _NEVER
+        self._account: Account | None = None
+
+    def account(self, at_ms: int) -> Account | None:
+        """None: a fixed budget outside its dates."""
+        if not self._window.holds(at_ms):
+            self._turn(at_ms)
+        return self._account
+
+    def _turn(self, at_ms: int) -> None:
+        found = window(self.budget, at_ms)
+        self._window = found or _NEVER
+        self._account = None if found is None else self._open(found)
+
+    def _open(self, found: Window) -> Account:
+        budget = self.budget
+        limit = str(budget.limit_nanousd) if budget.kind == "hard" else ""
+        identity = account_id(budget.id, found.start_s)
+        return Account(identity, budget, limit, str(budget.version), str(found.start_s), str(found.end_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Everything a request is decided with, of one version, swapped whole."""
+
+    org_id: str
+    version: int
+    keys: KeyRing
+    policies: PolicyTree
+    prices: PriceBook
+    budgets: list[BudgetClock]
+    default_output_tokens: int
+    routes: list[wire.RouteRecord]
+    source: wire.Snapshot
+
+    def accounts(self, positions: Iterable[int], at_ms: int) -> tuple[Account, ...]:
+        found = (self.budgets[position].account(at_ms) for position in positions)
+        return tuple(account for account in found if account is not None)
+
+    def route(self, model: str) -> wire.RouteRecord | None:
+        """The first route that serves this model."""
+        return next((route for route in self.routes if _serves(route, model)), None)
+
+
+def load(source: wire.Snapshot, before: Live | None) -> Live:
+    """Raises SnapshotError. The price book is kept from `before` when its segment is the same."""
+    segments = source.segments
+    policy = wire.decode(segments["policy"], wire.PolicySegment)
+    secrets = wire.decode(segments["secrets"], wire.SecretsSegment)
+    try:
+        return Live(
+            org_id=source.manifest.org_id,
+            version=source.manifest.version,
+            keys=KeyRing.load(segments["keys"], bytes.fromhex(secrets.key_pepper)),
+            policies=PolicyTree.load(segments["policy"]),
+            prices=_prices(source, before),
+            budgets=[BudgetClock(budget) for budget in policy.budgets],
+            default_output_tokens=policy.default_output_tokens,
+            routes=secrets.routes,
+            source=source,
+        )
+    except HotError as error:
+        raise wire.SnapshotError(str(error)) from error
+
+
+def _prices(source: wire.Snapshot, before: Live | None) -> PriceBook:
+    name = source.manifest.segments["prices"]
+    if before is not None and before.source.manifest.segments["prices"] == name:
+        return before.prices
+    return PriceBook.load(source.segments["prices"])
+
+
+def _serves(route: wire.RouteRecord, model: str) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in route.models)
