@@ -121,7 +121,7 @@ def test_a_first_start_serves_a_governed_request_and_says_how(system: System) ->
         snippet = re.search(r"<<'PYTHON'\n(.*?)PYTHON", welcome, re.DOTALL)
         assert curl
         assert snippet
-        answer = subprocess.run(["bash", "-c", curl[0]], capture_output=True, check=True)
+        answer = subprocess.run(["/bin/bash", "-c", curl[0]], capture_output=True, check=True)
         assert json.loads(answer.stdout)["choices"]
         said = subprocess.run([sys.executable, "-c", snippet[1]], capture_output=True, check=True)
         assert said.stdout.strip()

@@ -1,7 +1,7 @@
 """What a request can ask of the simulated provider, and what it remembers."""
 
+import json
 import socket
-import threading
 import time
 from urllib.parse import urlsplit
 
@@ -128,16 +128,16 @@ def test_a_caller_who_reads_slowly_holds_the_stream_back(http: httpx.Client) -> 
 
 
 def test_a_delay_holds_up_nobody_else(http: httpx.Client, provider_url: str) -> None:
-    def wait() -> None:
-        with httpx.Client(base_url=provider_url, headers=http.headers) as other:
-            ask(other, "delay-ms=600000")
-
-    waiting = threading.Thread(target=wait, daemon=True)
-    waiting.start()
-    while not journal(http):
-        time.sleep(0.01)
-    assert ask(http, "").status_code == 200
-    assert [entry["outcome"] for entry in journal(http)] == ["open", "complete"]
+    body = json.dumps(BODY).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nx-simulate: delay-ms=600000\r\n"
+    address = urlsplit(provider_url)
+    with socket.create_connection((address.hostname, address.port)) as waiting:
+        head += f"authorization: Bearer x\r\ncontent-length: {len(body)}\r\n\r\n"
+        waiting.sendall(head.encode() + body)
+        while not journal(http):
+            time.sleep(0.01)
+        assert ask(http, "").status_code == 200
+        assert [entry["outcome"] for entry in journal(http)] == ["open", "complete"]
 
 
 def test_requests_that_come_together_are_answered_in_order(provider_url: str) -> None:
