@@ -178,6 +178,8 @@ class Decision:
     estimated_input_tokens: Final[int]
     estimated_nanousd: Final[int]
     reserved_nanousd: Final[int]
+    reserved_input_nanousd: Final[int]
+    """The part of `reserved_nanousd` that the input alone makes."""
     price_version: Final[str]
     facts: Final[str]
     """JSON object, dimension to values: what selectors were matched against."""

@@ -17,14 +17,15 @@ def read_selector(scope: Mapping[str, str | list[str]]) -> Selector:
     return {dimension: _values(dimension, written) for dimension, written in scope.items()}
 
 
-def check_key_scope(scope: Mapping[str, str]) -> None:
-    """Raises ValueError unless each dimension is one that a key can be bound to."""
+def check_key_scope(scope: dict[str, str]) -> dict[str, str]:
+    """The same. Raises ValueError unless each dimension is one that a key can be bound to."""
     for dimension, value in scope.items():
         if dimension not in KEY_DIMENSIONS:
             check_dimension(dimension, KEY_DIMENSIONS)
             msg = f"a key cannot be bound to {dimension!r}, only to {', '.join(KEY_DIMENSIONS)}"
             raise ValueError(msg)
         _values(dimension, value)
+    return scope
 
 
 def check_dimension(dimension: str, known: tuple[str, ...]) -> None:
@@ -48,7 +49,7 @@ def _values(dimension: str, written: str | list[str]) -> list[str]:
         msg = f"{dimension!r} has no value; leave it out or name at least one"
         raise ValueError(msg)
     for value in values:
-        if not value.strip() or len(value) > LONGEST_VALUE:
-            msg = f"a value of {dimension!r} is blank or longer than {LONGEST_VALUE} characters"
+        if not value or value != value.strip() or len(value) > LONGEST_VALUE:
+            msg = f"a value of {dimension!r} is blank, padded or over {LONGEST_VALUE} characters"
             raise ValueError(msg)
     return values

@@ -82,13 +82,14 @@ async def _policy(connection: Connection, org: Row) -> PolicySegment:
     budgets = await connection.fetch(SQL["budgets"], org["id"])
     policies = await connection.fetch(SQL["policies"], org["id"])
     return PolicySegment(
-        budgets=[_budget(row) for row in budgets],
+        budgets=[budget_record(row) for row in budgets],
         policies=[_policy_record(row) for row in policies],
         default_output_tokens=org["default_output_tokens"],
     )
 
 
-def _budget(row: Row) -> BudgetRecord:
+def budget_record(row: Row) -> BudgetRecord:
+    """A budget's row as the snapshot says it."""
     return BudgetRecord(
         id=row["id"],
         name=row["name"],

@@ -24,6 +24,8 @@ class Subscription:
     connection_id: UUID
     version: int = 0
     closed: bool = False
+    send_whole: bool = False
+    """A refused snapshot leaves it open which segments the sidecar kept."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def wait(self, timeout_s: float) -> bool:
@@ -68,6 +70,12 @@ class Feed:
     def announce(self, org_id: str, version: int) -> None:
         for subscription in self._open.get(org_id, ()):
             subscription.hear(version)
+
+    def refused(self, org_id: str, sidecar_id: str) -> None:
+        """The next snapshot goes to this sidecar with all of its segments."""
+        for subscription in self._open.get(org_id, ()):
+            if subscription.sidecar_id == sidecar_id:
+                subscription.send_whole = True
 
     def subscriptions(self) -> list[Subscription]:
         return [one for listeners in self._open.values() for one in listeners]

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import msgspec
 
 from spendra_control_plane.snapshots.feed import Feed, Subscription
 from spendra_control_plane.stores.postgres import Pool, Row, StoreError
@@ -12,6 +14,15 @@ from spendra_control_plane.stores.sql import statements
 SQL = statements("sidecars")
 TOUCH_S = 2.0
 LOG = logging.getLogger(__name__)
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a sidecar says of a snapshot, and again every few seconds as its heartbeat."""
+
+    sidecar_id: str
+    version: int
+    state: Literal["applied", "refused"]
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -42,11 +53,12 @@ class Sidecars:
             columns = zip(*map(_identity, subscriptions), strict=True)
             await self.pool.execute(SQL["touch"], *map(list, columns))
 
-    async def applied(self, org_id: str, sidecar_id: str, version: int) -> None:
-        await self.pool.execute(SQL["applied"], org_id, sidecar_id, version)
-
-    async def refused(self, org_id: str, sidecar_id: str, version: int, error: str) -> None:
-        await self.pool.execute(SQL["refused"], org_id, sidecar_id, version, error)
+    async def acknowledge(self, org_id: str, said: Acknowledgement) -> None:
+        arguments = (org_id, said.sidecar_id, said.version)
+        if said.state == "applied":
+            await self.pool.execute(SQL["applied"], *arguments)
+        else:
+            await self.pool.execute(SQL["refused"], *arguments, said.error or "no reason given")
 
     async def page(self, org_id: str, after: str, limit: int) -> list[dict[str, Any]]:
         rows = await self.pool.fetch(SQL["page"], org_id, after, limit)

@@ -47,6 +47,8 @@ class Stream:
             published = await self.reader.newest(subscription.org_id, subscription.version)
             if published.version > version:
                 version = published.version
+                if subscription.send_whole:
+                    subscription.send_whole, held = False, set()
                 yield _event(published, self._envelope(published, held))
                 held = set(published.segments)
             elif not await subscription.wait(KEEPALIVE_S):

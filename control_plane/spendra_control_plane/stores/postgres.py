@@ -1,6 +1,6 @@
 """Postgres: the pool, the types that the rest of the package sees, and the listening connection."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, cast
 
@@ -16,6 +16,7 @@ class Row(Protocol):
 
     def __getitem__(self, column: str) -> Any: ...  # noqa: ANN401 - a column's type is SQL's to say
     def keys(self) -> Iterator[str]: ...
+    def items(self) -> Iterable[tuple[str, Any]]: ...
 
 
 class Connection(Protocol):

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
+from spendra.balances import min_version_key
 
 TIMEOUT_S = 1.0
 _RAISE = files(__package__).joinpath("raise_min_version.lua").read_text(encoding="utf-8")
@@ -27,7 +28,7 @@ class Floor:
 
     async def raise_to(self, org_id: str, version: int) -> None:
         """Monotone: a lower version changes nothing. Raises one of FloorError."""
-        await self._client.eval(_RAISE, 1, f"spendra:{{{org_id}}}:min_version", str(version))
+        await self._client.eval(_RAISE, 1, min_version_key(org_id), str(version))
 
     async def ping(self) -> None:
         """Raises one of FloorError unless Redis answers."""

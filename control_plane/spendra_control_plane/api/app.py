@@ -1,0 +1,83 @@
+"""The ASGI application: routes, problems, request ids and metrics around them."""
+
+import re
+import time
+from uuid import uuid4
+
+from fastapi import FastAPI
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spendra_control_plane.api import problems
+from spendra_control_plane.api.metrics import Metrics
+from spendra_control_plane.api.plane import Plane
+from spendra_control_plane.api.routes import (
+    budgets,
+    health,
+    keys,
+    organizations,
+    policies,
+    providers,
+    reports,
+    scopes,
+    sidecars,
+)
+
+ROOMS = (
+    organizations,
+    scopes,
+    keys,
+    budgets,
+    policies,
+    providers,
+    reports,
+    sidecars,
+    health,
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+def build_app(plane: Plane) -> FastAPI:
+    """The whole face over the parts of one control plane."""
+    app = FastAPI(title="Spendra control plane", version="1")
+    app.state.plane = plane
+    app.state.metrics = Metrics()
+    for room in ROOMS:
+        app.include_router(room.router)
+    problems.install(app)
+    app.add_middleware(Observed, metrics=app.state.metrics)
+    return app
+
+
+class Observed:
+    """Gives each request an id, in and out, and counts its answer."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+
+        async def observe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+                self._count(scope, message["status"], time.perf_counter() - started)
+            await send(message)
+
+        await self._app(scope, receive, observe)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self._metrics.seconds.labels(scope["method"], route).observe(seconds)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else str(uuid4())

@@ -1,0 +1,76 @@
+"""What a person may ask of the ledger in a query string."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query
+from spendra.snapshot import Selector
+
+from spendra_control_plane.api.paging import Asked
+from spendra_control_plane.authoring.refusals import invalid
+from spendra_control_plane.authoring.selectors import read_selector
+from spendra_control_plane.reporting.ledger import Question
+
+Moment = Annotated[str | None, Query(description="ISO 8601; UTC unless it says otherwise")]
+ScopeText = Annotated[str, Query(description="`project=checkout,label:feature=search`")]
+
+
+def _question(  # noqa: PLR0913 - one for each parameter of the query
+    asked: Annotated[Asked, Depends(Asked)],
+    start: Annotated[Moment, Query(alias="from")] = None,
+    end: Annotated[Moment, Query(alias="to")] = None,
+    scope: ScopeText = "",
+    decision_id: UUID | None = None,
+) -> Question:
+    return Question(
+        start=_moment("from", start),
+        end=_moment("to", end),
+        scope=read_scope(scope),
+        decision_id=decision_id,
+        before=_before(asked.keys(2)),
+    )
+
+
+Asks = Annotated[Question, Depends(_question)]
+
+
+def read_scope(text: str) -> Selector:
+    """From `dimension=value` pairs by comma, or from a JSON object. Raises Refusal."""
+    try:
+        written = json.loads(text) if text.startswith("{") else _pairs(text)
+        return read_selector(written)
+    except (ValueError, TypeError, AttributeError) as error:
+        detail = f"The scope cannot be read ({error}); write it like 'project=checkout'."
+        raise invalid(detail) from None
+
+
+def _pairs(text: str) -> dict[str, str | list[str]]:
+    found: dict[str, Any] = {}
+    for pair in filter(None, text.split(",")):
+        dimension, _, value = pair.partition("=")
+        found.setdefault(dimension.strip(), []).append(value.strip())
+    return found
+
+
+def _moment(name: str, text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        # A plus sign that was not percent-encoded arrives as a space.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        detail = f"'{name}' is not a moment; write it like 2026-12-01T00:00:00Z."
+        raise invalid(detail) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _before(keys: list[str]) -> tuple[datetime, UUID] | None:
+    if not keys:
+        return None
+    try:
+        return datetime.fromisoformat(keys[0]), UUID(keys[1])
+    except ValueError:
+        detail = "The cursor is not one that this route gave; start again without it."
+        raise invalid(detail) from None

@@ -1,0 +1,62 @@
+"""`/v1/budgets`."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+
+from spendra_control_plane.api.bodies import EditBudget, NewBudget
+from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.paging import Paging
+from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.authoring import budgets
+from spendra_control_plane.authoring.selectors import read_selector
+
+router = APIRouter(prefix="/v1/budgets", tags=["budgets"], route_class=ExactRoute)
+
+
+@router.post("", status_code=201)
+async def create_budget(plane: InPlane, org_id: Operator, body: NewBudget) -> dict[str, Any]:
+    draft = budgets.Draft(
+        name=body.name,
+        selector=read_selector(body.scope),
+        period=body.period,
+        timezone=body.timezone,
+        starts_at=body.starts_at,
+        ends_at=body.ends_at,
+        limit_nanousd=body.limit_usd,
+        kind=body.kind,
+    )
+    return await budgets.create(plane.publisher, org_id, draft)
+
+
+@router.get("")
+async def list_budgets(
+    plane: InPlane,
+    org_id: Operator,
+    asked: Paging,
+    state: Literal["active", "closed"] | None = "active",
+) -> dict[str, Any]:
+    items = await budgets.page(plane.pool, org_id, state, asked.after(), asked.fetch)
+    return asked.page(items, "id")
+
+
+@router.get("/{budget_id}")
+async def get_budget(plane: InPlane, org_id: Operator, budget_id: str) -> dict[str, Any]:
+    return await budgets.get(plane.pool, org_id, budget_id)
+
+
+@router.patch("/{budget_id}")
+async def edit_budget(
+    plane: InPlane, org_id: Operator, budget_id: str, body: EditBudget
+) -> dict[str, Any]:
+    """What is held stays held; the next decision meets the new limit."""
+    edits = body.given()
+    if "limit_usd" in edits:
+        edits["limit_nanousd"] = edits.pop("limit_usd")
+    return await budgets.edit(plane.publisher, org_id, budget_id, edits)
+
+
+@router.delete("/{budget_id}")
+async def close_budget(plane: InPlane, org_id: Operator, budget_id: str) -> dict[str, Any]:
+    """It stops counting; its history stays."""
+    return await budgets.close(plane.publisher, org_id, budget_id)

@@ -1,0 +1,49 @@
+"""`/healthz`, `/readyz` and `/metrics`."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from spendra_control_plane.api.metrics import Metrics
+from spendra_control_plane.api.plane import InPlane, Plane
+from spendra_control_plane.stores.postgres import StoreError
+from spendra_control_plane.stores.redis import FloorError
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"state": "up"}
+
+
+@router.get("/readyz")
+async def readyz(plane: InPlane) -> JSONResponse:
+    """Both stores answer; 503 names the one that does not."""
+    stores = {"postgres": await _postgres(plane), "redis": await _redis(plane)}
+    ready = all(stores.values())
+    words = {name: "up" if up else "down" for name, up in stores.items()}
+    return JSONResponse({"state": "ready" if ready else "waiting", **words}, 200 if ready else 503)
+
+
+@router.get("/metrics")
+async def metrics(request: Request, plane: InPlane) -> Response:
+    found: Metrics = request.app.state.metrics
+    found.streams.set(len(plane.feed.subscriptions()))
+    return found.render()
+
+
+async def _postgres(plane: Plane) -> bool:
+    try:
+        return bool(await plane.pool.fetchval("SELECT true"))
+    except StoreError:
+        return False
+
+
+async def _redis(plane: Plane) -> bool:
+    try:
+        await plane.floor.ping()
+    except FloorError:
+        return False
+    return True

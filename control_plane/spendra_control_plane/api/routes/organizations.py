@@ -1,0 +1,34 @@
+"""`/v1/organizations` (with the bootstrap token) and `/v1/settings`."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from spendra_control_plane.api.bodies import NewOrganization, Settings
+from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.paging import Paging
+from spendra_control_plane.api.plane import Bootstrap, InPlane, Operator
+from spendra_control_plane.authoring import organizations
+
+router = APIRouter(prefix="/v1", tags=["organizations"], route_class=ExactRoute)
+
+
+@router.post("/organizations", status_code=201, dependencies=[Bootstrap])
+async def create_organization(plane: InPlane, body: NewOrganization) -> dict[str, Any]:
+    """Its tokens are in this answer and nowhere else."""
+    return await organizations.create(plane.publisher, body.name)
+
+
+@router.get("/organizations", dependencies=[Bootstrap])
+async def list_organizations(plane: InPlane, asked: Paging) -> dict[str, Any]:
+    return asked.page(await organizations.page(plane.pool, asked.after(), asked.fetch), "id")
+
+
+@router.get("/settings")
+async def get_settings(plane: InPlane, org_id: Operator) -> dict[str, Any]:
+    return await organizations.settings(plane.pool, org_id)
+
+
+@router.put("/settings")
+async def put_settings(plane: InPlane, org_id: Operator, body: Settings) -> dict[str, Any]:
+    return await organizations.configure(plane.publisher, org_id, body.default_output_tokens)

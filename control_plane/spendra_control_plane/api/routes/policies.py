@@ -1,0 +1,58 @@
+"""`/v1/policies`."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+
+from spendra_control_plane.api.bodies import EditPolicy, NewPolicy
+from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.paging import Paging
+from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.authoring import policies
+from spendra_control_plane.authoring.selectors import read_selector
+
+router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=ExactRoute)
+
+
+@router.post("", status_code=201)
+async def create_policy(plane: InPlane, org_id: Operator, body: NewPolicy) -> dict[str, Any]:
+    selector = read_selector(body.scope)
+    return await policies.create(
+        plane.publisher, org_id, body.name, selector, body.rules.rules()
+    )
+
+
+@router.get("")
+async def list_policies(
+    plane: InPlane,
+    org_id: Operator,
+    asked: Paging,
+    state: Literal["active", "closed"] | None = "active",
+) -> dict[str, Any]:
+    items = await policies.page(plane.pool, org_id, state, asked.after(), asked.fetch)
+    return asked.page(items, "id")
+
+
+@router.get("/{policy_id}")
+async def get_policy(plane: InPlane, org_id: Operator, policy_id: str) -> dict[str, Any]:
+    return await policies.get(plane.pool, org_id, policy_id)
+
+
+@router.patch("/{policy_id}")
+async def edit_policy(
+    plane: InPlane, org_id: Operator, policy_id: str, body: EditPolicy
+) -> dict[str, Any]:
+    """`scope` and `rules` replace the old ones whole."""
+    edits: dict[str, object] = {}
+    if body.name is not None:
+        edits["name"] = body.name
+    if body.scope is not None:
+        edits["selector"] = read_selector(body.scope)
+    if body.rules is not None:
+        edits["rules"] = body.rules.rules()
+    return await policies.edit(plane.publisher, org_id, policy_id, edits)
+
+
+@router.delete("/{policy_id}")
+async def close_policy(plane: InPlane, org_id: Operator, policy_id: str) -> dict[str, Any]:
+    return await policies.close(plane.publisher, org_id, policy_id)

@@ -1,0 +1,37 @@
+"""`/v1/providers`. Credentials go in and never come out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from spendra_control_plane.api.bodies import ProviderBody
+from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.paging import Paging
+from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.authoring import providers
+
+router = APIRouter(prefix="/v1/providers", tags=["providers"], route_class=ExactRoute)
+
+Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+
+
+@router.put("/{provider}")
+async def put_provider(
+    plane: InPlane, org_id: Operator, provider: Provider, body: ProviderBody
+) -> dict[str, Any]:
+    """Without `credential` the stored one stays, unless the address changes."""
+    draft = providers.Draft(
+        base_url=body.base_url, credential=body.credential, models=body.models
+    )
+    return await providers.put(plane.publisher, org_id, provider, draft)
+
+
+@router.get("")
+async def list_providers(plane: InPlane, org_id: Operator, asked: Paging) -> dict[str, Any]:
+    items = await providers.page(plane.pool, org_id, asked.after(), asked.fetch)
+    return asked.page(items, "provider")
+
+
+@router.delete("/{provider}")
+async def remove_provider(plane: InPlane, org_id: Operator, provider: Provider) -> dict[str, Any]:
+    return await providers.remove(plane.publisher, org_id, provider)

@@ -1,0 +1,34 @@
+"""What the ledger shows: `/v1/budgets/{id}/spend`, `/v1/decisions`, `/v1/ledger`."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter
+
+from spendra_control_plane.api.paging import Paging
+from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.api.questions import Asks
+from spendra_control_plane.reporting import decisions, ledger
+from spendra_control_plane.reporting.spend import spend
+
+router = APIRouter(prefix="/v1", tags=["reports"])
+
+
+@router.get("/budgets/{budget_id}/spend")
+async def budget_spend(plane: InPlane, org_id: Operator, budget_id: str) -> dict[str, Any]:
+    """Of the current window, as the system of record knows it."""
+    return await spend(plane.pool, org_id, budget_id, time.time_ns() // 1_000_000)
+
+
+@router.get("/decisions/{decision_id}")
+async def get_decision(plane: InPlane, org_id: Operator, decision_id: str) -> dict[str, Any]:
+    return await decisions.decision(plane.pool, org_id, decision_id)
+
+
+@router.get("/ledger")
+async def list_ledger(
+    plane: InPlane, org_id: Operator, asked: Paging, asks: Asks
+) -> dict[str, Any]:
+    """Newest first, half-open in time by when the money was reserved."""
+    items = await ledger.page(plane.pool, org_id, asks, asked.fetch)
+    return asked.page(items, "reserved_at", "reservation_id")

@@ -1,0 +1,62 @@
+"""`/v1/teams`, `/v1/projects`, `/v1/people`, `/v1/agents`: four tables of one shape."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from spendra_control_plane.api import bodies
+from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.paging import Paging
+from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.authoring import scopes
+from spendra_control_plane.authoring.scopes import KINDS, Draft, Kind
+
+router = APIRouter(prefix="/v1", tags=["scopes"], route_class=ExactRoute)
+
+_BODIES: dict[str, tuple[type[bodies.ScopeBody], type[bodies.ScopeBody]]] = {
+    "teams": (bodies.NewTeam, bodies.EditTeam),
+    "projects": (bodies.NewProject, bodies.EditProject),
+    "people": (bodies.NewPerson, bodies.EditPerson),
+    "agents": (bodies.NewAgent, bodies.EditAgent),
+}
+
+
+def _draft(body: bodies.ScopeBody) -> Draft:
+    given = body.given()
+    fields = {name: given[name] for name in ("display_name", "state") if name in given}
+    attributes = dict(given.get("attributes") or {})
+    if "email" in given:
+        attributes["email"] = given["email"]
+    if attributes:
+        fields["attributes"] = attributes
+    parents = {name: given[name] for name in body.parents if name in given}
+    return Draft(parents=parents, fields=fields)
+
+
+def _add(plural: str, kind: Kind) -> None:
+    new, edited = _BODIES[plural]
+
+    async def create(plane: InPlane, org_id: Operator, body: Any) -> dict[str, Any]:  # noqa: ANN401
+        return await scopes.create(plane.publisher, org_id, kind, body.name, _draft(body))
+
+    async def edit(plane: InPlane, org_id: Operator, name: str, body: Any) -> dict[str, Any]:  # noqa: ANN401
+        return await scopes.edit(plane.publisher, org_id, kind, name, _draft(body))
+
+    async def get(plane: InPlane, org_id: Operator, name: str) -> dict[str, Any]:
+        return await scopes.get(plane.pool, org_id, kind, name)
+
+    async def page(plane: InPlane, org_id: Operator, asked: Paging) -> dict[str, Any]:
+        items = await scopes.page(plane.pool, org_id, kind, asked.after(), asked.fetch)
+        return asked.page(items, "name")
+
+    create.__annotations__["body"] = new
+    edit.__annotations__["body"] = edited
+    one = f"/{plural}/{{name:path}}"
+    router.post(f"/{plural}", status_code=201, name=f"create_{kind.name}")(create)
+    router.get(f"/{plural}", name=f"list_{plural}")(page)
+    router.get(one, name=f"get_{kind.name}")(get)
+    router.patch(one, name=f"edit_{kind.name}")(edit)
+
+
+for _plural, _kind in KINDS.items():
+    _add(_plural, _kind)

@@ -1,0 +1,112 @@
+"""Budgets: an amount for a selector in each window of a period."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from spendra.snapshot import Selector
+
+from spendra_control_plane.authoring.amounts import amount
+from spendra_control_plane.authoring.organizations import new_id
+from spendra_control_plane.authoring.refusals import conflict, not_found
+from spendra_control_plane.snapshots.publish import Publisher
+from spendra_control_plane.stores.postgres import Connection, Pool, Row
+from spendra_control_plane.stores.sql import statements
+
+SQL = statements("budgets")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """`starts_at` and `ends_at` belong to a `fixed` period."""
+
+    name: str
+    selector: Selector
+    period: str
+    timezone: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    limit_nanousd: int
+    kind: str
+
+
+async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, Any]:
+    """A new hard budget takes something away: it bites from the next decision on."""
+    budget_id = new_id("bud")
+    async with publisher.change(org_id) as change:
+        change.restricts = draft.kind == "hard"
+        await change.connection.execute(SQL["insert"], org_id, budget_id, *_columns(draft))
+        return _view(await read(change.connection, org_id, budget_id))
+
+
+async def edit(
+    publisher: Publisher, org_id: str, budget_id: str, edits: Mapping[str, object]
+) -> dict[str, Any]:
+    """`edits` may hold `name`, `limit_nanousd` and `kind`. Holds are left as they are."""
+    async with publisher.change(org_id) as change:
+        old = await _read_open(change.connection, org_id, budget_id)
+        new = {**old, **edits}
+        await change.connection.execute(
+            SQL["edit"], org_id, budget_id, new["name"], new["limit_nanousd"], new["kind"]
+        )
+        change.restricts = _takes_away(old, new)
+        return _view(await read(change.connection, org_id, budget_id))
+
+
+async def close(publisher: Publisher, org_id: str, budget_id: str) -> dict[str, Any]:
+    """It stops counting; its history stays."""
+    async with publisher.change(org_id) as change:
+        await _read_open(change.connection, org_id, budget_id)
+        await change.connection.execute(SQL["close"], org_id, budget_id)
+        return _view(await read(change.connection, org_id, budget_id))
+
+
+async def get(pool: Pool, org_id: str, budget_id: str) -> dict[str, Any]:
+    async with pool.acquire() as connection:
+        return _view(await read(connection, org_id, budget_id))
+
+
+async def page(
+    pool: Pool, org_id: str, state: str | None, after: str, limit: int
+) -> list[dict[str, Any]]:
+    return [_view(row) for row in await pool.fetch(SQL["page"], org_id, state, after, limit)]
+
+
+async def read(connection: Connection, org_id: str, budget_id: str) -> Row:
+    """Raises Refusal when there is none of that id."""
+    row = await connection.fetchrow(SQL["get"], org_id, budget_id)
+    if row is None:
+        raise not_found("budget", budget_id)
+    return row
+
+
+async def _read_open(connection: Connection, org_id: str, budget_id: str) -> Row:
+    row = await read(connection, org_id, budget_id)
+    if row["state"] == "closed":
+        raise conflict(f"The budget {budget_id!r} is closed; create a new one.")
+    return row
+
+
+def _takes_away(old: Row, new: Mapping[str, Any]) -> bool:
+    lowered = new["limit_nanousd"] < old["limit_nanousd"]
+    hardened = (old["kind"], new["kind"]) == ("soft", "hard")
+    return bool(lowered or hardened)
+
+
+def _columns(draft: Draft) -> tuple[object, ...]:
+    return (
+        draft.name,
+        draft.selector,
+        draft.period,
+        draft.timezone,
+        draft.starts_at,
+        draft.ends_at,
+        draft.limit_nanousd,
+        draft.kind,
+    )
+
+
+def _view(row: Row) -> dict[str, Any]:
+    columns = {name: value for name, value in row.items() if name not in {"selector", "limit_nanousd"}}
+    return {**columns, "scope": row["selector"], **amount("limit", row["limit_nanousd"])}

@@ -1,0 +1,108 @@
+"""API keys: made, listed, rotated, paused, resumed and revoked. A key's text is shown once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from spendra_control_plane import keys
+from spendra_control_plane.authoring import scopes
+from spendra_control_plane.authoring.amounts import amount
+from spendra_control_plane.authoring.refusals import conflict, not_found
+from spendra_control_plane.snapshots.publish import Change, Publisher
+from spendra_control_plane.stores.postgres import Connection, Pool, Row
+from spendra_control_plane.stores.sql import statements
+
+SQL = statements("keys")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """`scope` maps each dimension to one name; `models` are globs."""
+
+    name: str
+    scope: Mapping[str, str]
+    environment: str
+    models: list[str] | None
+    max_request_nanousd: int | None
+    expires_at: datetime | None
+
+
+async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, Any]:
+    """The answer alone holds the key's text. Names in `scope` that are new are registered."""
+    async with publisher.change(org_id) as change:
+        await scopes.register(change.connection, org_id, draft.scope)
+        minted = await _mint(publisher, change, draft.environment)
+        await change.connection.execute(SQL["insert"], org_id, minted.id, *_columns(draft))
+        await change.connection.execute(SQL["insert_hash"], org_id, minted.id, minted.hash)
+        view = _view(await _read(change.connection, org_id, minted.id))
+    return {**view, "key": minted.text}
+
+
+async def rotate(
+    publisher: Publisher, org_id: str, key_id: str, grace_seconds: int
+) -> dict[str, Any]:
+    """A new text under the same id; the old one is good for `grace_seconds` more."""
+    async with publisher.change(org_id) as change:
+        row = await _read(change.connection, org_id, key_id)
+        if row["state"] == "revoked":
+            raise _revoked(key_id)
+        minted = await _mint(publisher, change, row["environment"])
+        await change.connection.execute(SQL["expire_hashes"], org_id, key_id, grace_seconds)
+        await change.connection.execute(SQL["insert_hash"], org_id, key_id, minted.hash)
+        change.restricts = grace_seconds == 0
+    return {**_view(row), "key": minted.text}
+
+
+async def set_state(publisher: Publisher, org_id: str, key_id: str, state: str) -> dict[str, Any]:
+    """`active`, `paused` or `revoked`; the last is for ever. Saying it twice is no error."""
+    async with publisher.change(org_id) as change:
+        row = await _read(change.connection, org_id, key_id)
+        if row["state"] == "revoked" and state != "revoked":
+            raise _revoked(key_id)
+        await change.connection.execute(SQL["set_state"], org_id, key_id, state)
+        change.restricts = state != "active"
+        return _view(await _read(change.connection, org_id, key_id))
+
+
+async def get(pool: Pool, org_id: str, key_id: str) -> dict[str, Any]:
+    async with pool.acquire() as connection:
+        return _view(await _read(connection, org_id, key_id))
+
+
+async def page(
+    pool: Pool, org_id: str, state: str | None, after: str, limit: int
+) -> list[dict[str, Any]]:
+    return [_view(row) for row in await pool.fetch(SQL["page"], org_id, state, after, limit)]
+
+
+async def _mint(publisher: Publisher, change: Change, environment: str) -> keys.MintedKey:
+    sealed = await change.connection.fetchval(SQL["pepper"], change.org_id)
+    return keys.mint(environment, publisher.vault.unseal(change.org_id, "key_pepper", sealed))
+
+
+async def _read(connection: Connection, org_id: str, key_id: str) -> Row:
+    row = await connection.fetchrow(SQL["get"], org_id, key_id)
+    if row is None:
+        raise not_found("key", key_id)
+    return row
+
+
+def _columns(draft: Draft) -> tuple[object, ...]:
+    return (
+        draft.name,
+        draft.environment,
+        draft.scope,
+        draft.models,
+        draft.max_request_nanousd,
+        draft.expires_at,
+    )
+
+
+def _view(row: Row) -> dict[str, Any]:
+    columns = {name: value for name, value in row.items() if name != "max_request_nanousd"}
+    return {**columns, **amount("max_request", row["max_request_nanousd"])}
+
+
+def _revoked(key_id: str) -> Exception:
+    return conflict(f"The key {key_id!r} is revoked for ever; create a new one.")

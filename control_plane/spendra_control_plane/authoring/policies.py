@@ -1,0 +1,89 @@
+"""Policies: rules for the requests that a selector matches."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from spendra.snapshot import Rules, Selector
+
+from spendra_control_plane.authoring.amounts import amount
+from spendra_control_plane.authoring.organizations import new_id
+from spendra_control_plane.authoring.refusals import conflict, not_found
+from spendra_control_plane.snapshots.publish import Publisher
+from spendra_control_plane.stores.postgres import Connection, Pool, Row
+from spendra_control_plane.stores.sql import statements
+
+SQL = statements("policies")
+
+
+async def create(
+    publisher: Publisher, org_id: str, name: str, selector: Selector, rules: Rules
+) -> dict[str, Any]:
+    policy_id = new_id("pol")
+    async with publisher.change(org_id) as change:
+        change.restricts = True
+        await change.connection.execute(
+            SQL["insert"], org_id, policy_id, name, selector, msgspec.to_builtins(rules)
+        )
+        return _view(await _read(change.connection, org_id, policy_id))
+
+
+async def edit(
+    publisher: Publisher, org_id: str, policy_id: str, edits: Mapping[str, object]
+) -> dict[str, Any]:
+    """`edits` may hold `name`, `selector` and `rules`, each of which replaces the old."""
+    async with publisher.change(org_id) as change:
+        change.restricts = True
+        new = {**await _read_open(change.connection, org_id, policy_id), **edits}
+        rules = msgspec.to_builtins(new["rules"])
+        await change.connection.execute(
+            SQL["edit"], org_id, policy_id, new["name"], new["selector"], rules
+        )
+        return _view(await _read(change.connection, org_id, policy_id))
+
+
+async def close(publisher: Publisher, org_id: str, policy_id: str) -> dict[str, Any]:
+    """It no longer speaks; its row stays."""
+    async with publisher.change(org_id) as change:
+        change.restricts = True
+        await _read_open(change.connection, org_id, policy_id)
+        await change.connection.execute(SQL["close"], org_id, policy_id)
+        return _view(await _read(change.connection, org_id, policy_id))
+
+
+async def get(pool: Pool, org_id: str, policy_id: str) -> dict[str, Any]:
+    async with pool.acquire() as connection:
+        return _view(await _read(connection, org_id, policy_id))
+
+
+async def page(
+    pool: Pool, org_id: str, state: str | None, after: str, limit: int
+) -> list[dict[str, Any]]:
+    return [_view(row) for row in await pool.fetch(SQL["page"], org_id, state, after, limit)]
+
+
+async def _read(connection: Connection, org_id: str, policy_id: str) -> Row:
+    row = await connection.fetchrow(SQL["get"], org_id, policy_id)
+    if row is None:
+        raise not_found("policy", policy_id)
+    return row
+
+
+async def _read_open(connection: Connection, org_id: str, policy_id: str) -> Row:
+    row = await _read(connection, org_id, policy_id)
+    if row["state"] == "closed":
+        raise conflict(f"The policy {policy_id!r} is closed; create a new one.")
+    return row
+
+
+def _view(row: Row) -> dict[str, Any]:
+    columns = {name: value for name, value in row.items() if name not in {"selector", "rules"}}
+    return {**columns, "scope": row["selector"], "rules": _rules_view(row["rules"])}
+
+
+def _rules_view(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what the policy says something about."""
+    said = {name: value for name, value in stored.items() if value is not None}
+    if "max_request_nanousd" in said:
+        said |= amount("max_request", said["max_request_nanousd"])
+    return said

@@ -1,0 +1,35 @@
+-- name: pepper
+SELECT key_pepper_sealed FROM spendra.organizations WHERE id = $1;
+
+-- name: insert
+INSERT INTO spendra.keys
+    (org_id, id, name, environment, scope, models, max_request_nanousd, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: insert_hash
+INSERT INTO spendra.key_hashes (org_id, key_id, hash) VALUES ($1, $2, $3);
+
+-- name: expire_hashes
+UPDATE spendra.key_hashes
+SET expires_at = least(expires_at, now() + make_interval(secs => $3))
+WHERE org_id = $1 AND key_id = $2;
+
+-- name: set_state
+UPDATE spendra.keys
+SET state = $3,
+    revoked_at = CASE WHEN $3 = 'revoked' THEN coalesce(revoked_at, now()) END
+WHERE org_id = $1 AND id = $2;
+
+-- name: get
+SELECT id, name, state, environment, scope, models, max_request_nanousd, expires_at,
+    created_at, revoked_at
+FROM spendra.keys
+WHERE org_id = $1 AND id = $2;
+
+-- name: page
+SELECT id, name, state, environment, scope, models, max_request_nanousd, expires_at,
+    created_at, revoked_at
+FROM spendra.keys
+WHERE org_id = $1 AND ($2::text IS NULL OR state = $2) AND id > $3
+ORDER BY id
+LIMIT $4;

@@ -1,0 +1,59 @@
+-- name: totals
+SELECT settled_nanousd, held_nanousd FROM spendra.account_totals($1, ARRAY[$2::text]);
+
+-- name: unopened
+-- What an account will open with, before the first request opens it.
+SELECT coalesce(sum(cost_nanousd), 0)::bigint
+FROM spendra.spend_events
+WHERE org_id = $1 AND outcome = 'posted'
+    AND reserved_at >= $3 AND reserved_at < $4
+    AND spendra.selects($2, facts);
+
+-- name: attempts
+SELECT decision_id, reservation_id, attempt, sidecar_id, outcome AS state, reason, reserved_at,
+    settled_at, reserved_nanousd, estimated_nanousd, cost_nanousd, overrun_nanousd, account_ids,
+    provider, requested_model, model, upstream_status, usage_confidence, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, policy_version,
+    price_version, facts
+FROM spendra.spend_events
+WHERE org_id = $1 AND decision_id = $2
+UNION ALL
+SELECT decision_id, reservation_id, attempt, sidecar_id, state, '', reserved_at,
+    NULL, reserved_nanousd, estimated_nanousd, 0, 0, account_ids,
+    provider, requested_model, requested_model, NULL, 'none', 0,
+    0, 0, 0, 0, policy_version,
+    price_version, facts
+FROM spendra.reservations
+WHERE org_id = $1 AND decision_id = $2
+ORDER BY attempt, reserved_at;
+
+-- name: refusal
+SELECT decision_id, refused_at, status, reason, message, provider, requested_model,
+    estimated_nanousd, wanted_nanousd, account_ids, policy_version, facts
+FROM spendra.refusals
+WHERE org_id = $1 AND decision_id = $2;
+
+-- name: budget_names
+SELECT id, name FROM spendra.budgets WHERE org_id = $1 AND id = ANY ($2::text[]);
+
+-- name: ledger
+SELECT decision_id, reservation_id, attempt, sidecar_id, outcome AS state, reason, reserved_at,
+    settled_at, reserved_nanousd, estimated_nanousd, cost_nanousd, overrun_nanousd, account_ids,
+    provider, requested_model, model, upstream_status, usage_confidence, input_tokens,
+    cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, policy_version,
+    price_version, facts, batch_id
+FROM spendra.spend_events
+WHERE org_id = $1
+    AND ($2::timestamptz IS NULL OR reserved_at >= $2)
+    AND ($3::timestamptz IS NULL OR reserved_at < $3)
+    AND ($4::jsonb = '{}' OR spendra.selects($4, facts))
+    AND ($5::uuid IS NULL OR decision_id = $5)
+    AND ($6::timestamptz IS NULL OR (reserved_at, reservation_id) < ($6, $7::uuid))
+ORDER BY reserved_at DESC, reservation_id DESC
+LIMIT $8;
+
+-- name: entries
+SELECT entry_id, kind, account, amount_nanousd, booked_at, reservation_id
+FROM spendra.ledger_entries
+WHERE org_id = $1 AND decision_id = ANY ($2::uuid[])
+ORDER BY entry_id;
