@@ -1,14 +1,14 @@
 //! A caller of the relay: an event loop that watches the bell.
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use spendra_hot::relay::{
     Beside, Completions, Exchange, Filter, Outbound, Plugs, Relay, Settings, Taken, UpstreamError,
 };
-use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 /// Keeps all it is fed.
@@ -22,14 +22,6 @@ impl Beside for Witness {
 }
 
 pub type Seen = Exchange<Witness>;
-
-struct Bell(Arc<Completions>);
-
-impl AsRawFd for Bell {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
 
 pub struct Caller {
     pub relay: Relay,
@@ -58,15 +50,9 @@ impl Caller {
         let relay = Relay::new(settings).unwrap();
         let told = Arc::new(Mutex::new(HashSet::new()));
         let (ring, rings) = watch::channel(());
-        let bell = AsyncFd::new(Bell(Arc::clone(relay.completions()))).unwrap();
+        let completions = Arc::clone(relay.completions());
         let heard = Arc::clone(&told);
-        tokio::spawn(async move {
-            while let Ok(mut ready) = bell.readable().await {
-                ready.clear_ready();
-                heard.lock().unwrap().extend(bell.get_ref().0.drain());
-                ring.send_replace(());
-            }
-        });
+        thread::spawn(move || listen(&completions, &heard, &ring));
         Self { relay, told, rings }
     }
 
@@ -149,4 +135,19 @@ pub fn header<'a>(exchange: &'a Seen, name: &str) -> Option<&'a str> {
         .iter()
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.as_str())
+}
+
+/// Watches the bell until nobody cares.
+fn listen(completions: &Completions, heard: &Mutex<HashSet<u64>>, ring: &watch::Sender<()>) {
+    let patience = Timespec {
+        tv_sec: 0,
+        tv_nsec: 200_000_000,
+    };
+    while !ring.is_closed() {
+        let mut bells = [PollFd::new(completions, PollFlags::IN)];
+        if poll(&mut bells, Some(&patience)).unwrap() > 0 {
+            heard.lock().unwrap().extend(completions.drain());
+            ring.send_replace(());
+        }
+    }
 }

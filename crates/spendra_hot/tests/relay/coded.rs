@@ -68,9 +68,9 @@ async fn byte_by_byte_is_the_same() {
         let packed = code(&events());
         let coding = format!("content-encoding: {name}\r\n\r\n");
         let mut answer = [SSE.trim_end(), "\r\n", &coding].concat().into_bytes();
-        packed
-            .iter()
-            .for_each(|byte| answer.extend(chunk(&[*byte])));
+        for byte in &packed {
+            answer.extend(chunk(&[*byte]));
+        }
         answer.extend(chunk(b""));
         let answer = caller.get(&always(answer).await).await.unwrap();
         assert_eq!(caller.rest(&answer).await.0, packed, "{name}");

@@ -143,8 +143,11 @@ async fn http1_is_spoken_over_tls() {
 async fn a_reset_stream_is_cut() {
     let served = serve(b"h2").await;
     let caller = served.caller();
-    let answer = caller.get(&format!("{}cut", served.url)).await.unwrap();
-    let error = caller.rest(&answer).await.1.unwrap_err();
+    // A reset that overtakes the head leaves no head.
+    let error = match caller.get(&format!("{}cut", served.url)).await {
+        Ok(answer) => caller.rest(&answer).await.1.unwrap_err(),
+        Err(error) => error,
+    };
     assert_eq!(
         (error.kind, error.may_have_left),
         (Kind::Cut, true),
