@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
 from spendra._hot import Relay, UpstreamError
 from tests.relay.caller import ask, attached, next_bytes, read, start
-from tests.relay.conftest import Run
 from tests.relay.upstream import SSE, Talk, chunk, upstream, whole
+
+if TYPE_CHECKING:
+    from tests.relay.conftest import Run
 
 
 async def _echo(talk: Talk) -> None:
