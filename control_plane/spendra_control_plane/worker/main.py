@@ -6,21 +6,17 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 import uvloop
-from redis.asyncio import Redis
-
 from spendra_control_plane.stores.postgres import Pool, StoreError, open_pool
 from spendra_control_plane.worker import sweep
-from spendra_control_plane.worker.holds import HoldError
+from spendra_control_plane.worker.holds import Client, HoldError, open_client
 
 _log = logging.getLogger(__name__)
 _EXIT_CONFIG = 64
 _EXIT_UNAVAILABLE = 69
 _EVERY_S = 2.0
-_REDIS_TIMEOUT_S = 2.0
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -66,9 +62,7 @@ async def _run(config: Config) -> int:
     except StoreError as error:
         sys.stderr.write(f"spendra worker: Postgres cannot be reached: {error}\n")
         return _EXIT_UNAVAILABLE
-    client: Redis[Any] = Redis.from_url(
-        config.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S
-    )
+    client = open_client(config.redis_url)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -84,7 +78,7 @@ async def _run(config: Config) -> int:
     return 0
 
 
-async def _sweep_all(pool: Pool, client: "Redis[Any]", config: Config) -> None:
+async def _sweep_all(pool: Pool, client: Client, config: Config) -> None:
     """One round. A store that is away is tried again in the next."""
     try:
         for row in await pool.fetch("SELECT id FROM spendra.organizations"):
@@ -93,7 +87,7 @@ async def _sweep_all(pool: Pool, client: "Redis[Any]", config: Config) -> None:
         _log.warning("this round ended early: %s", str(error) or type(error).__name__)
 
 
-async def _sweep(pool: Pool, client: "Redis[Any]", org_id: str, config: Config) -> None:
+async def _sweep(pool: Pool, client: Client, org_id: str, config: Config) -> None:
     await sweep.label_lost(pool, org_id)
     await sweep.post_lost(pool, org_id, config.lost_after_s)
     await sweep.fold(pool, org_id)

@@ -1,12 +1,9 @@
 """What the worker does for one organization. Every step may run twice, and beside another worker."""
 
 import logging
-from typing import Any
-
-from redis.asyncio import Redis
 
 from spendra_control_plane.stores.postgres import Connection, Pool
-from spendra_control_plane.worker.holds import Hold, Holds
+from spendra_control_plane.worker.holds import Client, Hold, Holds
 
 _log = logging.getLogger(__name__)
 _SETTLING_MS = 10_000
@@ -40,7 +37,7 @@ async def fold(pool: Pool, org_id: str) -> int:
     return folded
 
 
-async def reconcile(pool: Pool, client: "Redis[Any]", org_id: str) -> int:
+async def reconcile(pool: Pool, client: Client, org_id: str) -> int:
     """End holds in Redis whose reservation has ended, or never was, in Postgres."""
     generation = await pool.fetchval("SELECT spendra.current_generation($1)", org_id)
     if generation is None:

@@ -52,10 +52,14 @@ class DataDir:
             _make(self.path)
             self.logs.mkdir(exist_ok=True, mode=0o700)
             self._lock = _locked(self.path / "lock")
-            self.secrets = _load(self._secrets_file)
         except OSError as error:
             sentence = f"the data directory {path} cannot be used: {error.strerror}."
             raise CommandError(EX_UNAVAILABLE, sentence) from error
+        try:
+            self.secrets = _load(self._secrets_file)
+        except CommandError:
+            self._lock.close()
+            raise
         self.save()
 
     def __enter__(self) -> Self:
@@ -91,8 +95,8 @@ def _locked(path: Path) -> IO[str]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.seek(0)
-        sentence = f"`spendra up` (pid {lock.read().strip()}) already runs on {path.parent}."
+        lock.close()
+        sentence = f"`spendra up` (pid {path.read_text().strip()}) already runs on {path.parent}."
         raise CommandError(EX_UNAVAILABLE, sentence) from None
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -87,10 +87,9 @@ class _System:
         announce.forget()
         await self._start_stores()
         env = self._control_plane_env()
-        migrating = self.supervisor.run(_command("migrate", env))
-        simulated, _ = await asyncio.gather(self._start_simulator(), migrating)
-        upstreams = simulated or self._options.upstreams
+        await self.supervisor.run(_command("migrate", env))
         async with httpx.AsyncClient(base_url=self._control_plane_url, timeout=10) as api:
+            upstreams = await self._upstreams(api)
             await self.supervisor.start(_served("control-plane", self._control_plane_url, env, api))
             organization = await self._bootstrap(api, upstreams)
             await self.supervisor.start(_command("worker", env))
@@ -131,14 +130,19 @@ class _System:
         valkey.initialize()
         return postgres, valkey
 
-    async def _start_simulator(self) -> tuple[Upstream, ...]:
-        """The simulated provider, if there is no other."""
+    async def _upstreams(self, api: httpx.AsyncClient) -> tuple[Upstream, ...]:
+        """Those asked for; the simulated provider, started, when there are none."""
         if self._options.upstreams:
-            return ()
+            return self._options.upstreams
         port = ports.choose(self._data.secrets.ports, "simulated-provider")
         self._data.save()
-        argv = _argv("simulate-provider", "--port", str(port))
-        program = Program(name="simulated-provider", argv=argv, env=_environment(), grace_s=2.0)
+        program = Program(
+            name="simulated-provider",
+            argv=_argv("simulate-provider", "--port", str(port)),
+            env=_environment(),
+            ready=_answers(api, f"{_url(port)}/v1/models"),
+            grace_s=2.0,
+        )
         await self.supervisor.start(program)
         return (Upstream(provider="openai", base_url=_url(port), credential="simulated"),)
 
@@ -241,13 +245,16 @@ def _served(
     name: str, url: str, env: dict[str, str], api: httpx.AsyncClient, *, number: int = 1
 ) -> Program:
     """A command that is ready when its `/readyz` answers 200."""
+    numbered = name if number == 1 else f"{name}-{number}"
+    ready = _answers(api, f"{url}/readyz")
+    return Program(name=numbered, argv=_argv(name), env=env, ready=ready)
 
-    async def ready() -> bool:
+
+def _answers(api: httpx.AsyncClient, url: str) -> Callable[[], Awaitable[bool]]:
+    async def answers() -> bool:
         try:
-            answer = await api.get(f"{url}/readyz", timeout=2)
+            return (await api.get(url, timeout=2)).is_success
         except httpx.HTTPError:
             return False
-        return answer.is_success
 
-    numbered = name if number == 1 else f"{name}-{number}"
-    return Program(name=numbered, argv=_argv(name), env=env, ready=ready)
+    return answers

@@ -20,6 +20,11 @@ _READY_WITHIN_S: Final = 60.0
 _LOOK_AGAIN_S: Final = 0.02
 
 
+def restart_delay_s(failures: int) -> float:
+    """How long a child that died waits, after so many deaths that came soon after a start."""
+    return _DELAYS_S[min(failures, len(_DELAYS_S) - 1)]
+
+
 class _Kept:
     """One program, kept running from its first start until it is stopped."""
 
@@ -62,7 +67,7 @@ class _Kept:
             if code is None:
                 return
             failures = 0 if loop.time() - began > _SETTLED_S else failures
-            if await self._stops_within(_DELAYS_S[min(failures, len(_DELAYS_S) - 1)]):
+            if await self._stops_within(restart_delay_s(failures)):
                 return
             failures += 1
             self.child = await Child.start(self.program, self._log)

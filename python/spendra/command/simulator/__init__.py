@@ -3,7 +3,6 @@ fails on request. True token counts; every shape and failure is an option or an 
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import uvloop
@@ -25,8 +24,6 @@ def main(argv: list[str]) -> int:
     """Serve until told to stop. 64: a bad option. 69: the port is in use."""
     options = _parser().parse_args(argv)
     simulator = Simulator(Provider(_corpus(options.replay)), _defaults(options))
-    sys.stdout.write(f"The simulated provider listens on http://{_HOST}:{options.port}\n")
-    sys.stdout.flush()
     uvloop.run(serve(simulator, _HOST, options.port))
     return 0
 

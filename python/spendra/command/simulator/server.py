@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 
 from spendra.command.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.simulator.answer import Answer, Request, error
@@ -57,5 +58,7 @@ async def serve(simulator: Simulator, host: str, port: int) -> None:
     except OSError as taken:
         sentence = f"port {port} is in use; choose another with --port ({taken.strerror})."
         raise CommandError(EX_UNAVAILABLE, sentence) from taken
+    sys.stdout.write(f"The simulated provider listens on http://{host}:{port}\n")
+    sys.stdout.flush()
     await ended.wait()
     server.close()

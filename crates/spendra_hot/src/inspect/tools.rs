@@ -1,0 +1,75 @@
+//! Tools by name, and whether any of them runs at the provider.
+
+use super::dialect::ToolForm;
+use super::read;
+use super::scan::{Kind, Opening, Scan, Scanner};
+
+#[derive(Debug, Default)]
+pub struct Tools {
+    pub names: Vec<String>,
+    /// One runs at the provider and brings input of its own.
+    pub hosted: bool,
+}
+
+impl Tools {
+    pub fn read(&mut self, scanner: &mut Scanner<'_>, form: ToolForm, field: &str) -> Scan<()> {
+        match scanner.kind()? {
+            Kind::Null => scanner.null(),
+            Kind::Array => scanner.array(|scanner| match form {
+                ToolForm::Typed => self.typed(scanner, field),
+                ToolForm::Keyed => self.keyed(scanner, field),
+            }),
+            _ => Err(read::must_be(field, "a list")),
+        }
+    }
+
+    fn typed(&mut self, scanner: &mut Scanner<'_>, field: &str) -> Scan<()> {
+        if scanner.kind()? != Kind::Object {
+            return Err(read::must_be(field, "a list of objects"));
+        }
+        let (mut kind, mut name, mut inner) = (None, None, None);
+        scanner.object(|scanner, key| match key.decode().as_deref() {
+            Some("type") => read::once(&mut kind, read::text(scanner, "tools.type")?, "tools.type"),
+            Some("name") => read::once(&mut name, read::text(scanner, "tools.name")?, "tools.name"),
+            Some(part @ ("function" | "custom")) => {
+                read::once(&mut inner, definition(scanner, part)?, "tools.function")
+            }
+            _ => scanner.skip(),
+        })?;
+        self.hosted |= inner.is_none() && !is_callers(kind.as_deref());
+        let bare = if is_callers(kind.as_deref()) { name } else { kind };
+        self.names.extend(inner.or(bare));
+        Ok(())
+    }
+
+    fn keyed(&mut self, scanner: &mut Scanner<'_>, field: &str) -> Scan<()> {
+        if scanner.kind()? != Kind::Object {
+            return Err(read::must_be(field, "a list of objects"));
+        }
+        scanner.object(|scanner, key| match key.decode().as_deref() {
+            Some("functionDeclarations" | "function_declarations") => {
+                self.read(scanner, ToolForm::Typed, "functionDeclarations")
+            }
+            key => {
+                self.hosted = true;
+                self.names.extend(key.map(str::to_owned));
+                scanner.skip()
+            }
+        }).map(|_: Opening| ())
+    }
+}
+
+fn is_callers(kind: Option<&str>) -> bool {
+    matches!(kind, None | Some("function" | "custom"))
+}
+
+fn definition(scanner: &mut Scanner<'_>, part: &str) -> Scan<Option<String>> {
+    let mut name = None;
+    if read::is_object(scanner, part)? {
+        scanner.object(|scanner, key| match key.decode().as_deref() {
+            Some("name") => read::once(&mut name, read::text(scanner, "tools.name")?, "tools.name"),
+            _ => scanner.skip(),
+        })?;
+    }
+    Ok(name)
+}

@@ -1,0 +1,158 @@
+//! The snapshot's keys, by id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
+use super::segment::{HashRecord, KeyRecord, KeysSegment, State};
+use super::text::{self, Pepper};
+use super::KeyHash;
+use crate::error::Unusable;
+use crate::policy::{Globs, KEY_DIMENSIONS};
+
+/// Dimensions and their values, sorted by dimension.
+pub type Scope = Box<[(Box<str>, Box<[Box<str>]>)]>;
+
+/// Who asks: a valid key, what it is bound to and what it may do.
+#[derive(Debug)]
+pub struct Principal {
+    pub key_id: Box<str>,
+    pub name: Box<str>,
+    pub environment: Box<str>,
+    /// What the key is bound to, ancestors included.
+    pub scope: Scope,
+    pub models: Option<Globs>,
+    pub max_request_nanousd: Option<u64>,
+}
+
+/// Why a presented key does not count, in the order in which it is found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    Malformed,
+    Unknown,
+    Revoked,
+    Paused,
+    Expired,
+}
+
+impl Refused {
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "key_malformed",
+            Self::Unknown => "key_unknown",
+            Self::Revoked => "key_revoked",
+            Self::Paused => "key_paused",
+            Self::Expired => "key_expired",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct KeyRing {
+    pepper: Pepper,
+    keys: HashMap<Box<str>, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    principal: Arc<Principal>,
+    state: State,
+    hashes: Box<[(KeyHash, Option<i64>)]>,
+    expires_at_ms: Option<i64>,
+}
+
+/// An unknown id is compared with this: it costs what a known one costs.
+const NOBODY: KeyHash = [0; 32];
+
+impl KeyRing {
+    /// From the snapshot's `keys` segment. The pepper keys the hashes.
+    pub fn load(segment: &[u8], pepper: &[u8]) -> Result<Self, Unusable> {
+        let segment: KeysSegment = serde_json::from_slice(segment)
+            .map_err(|error| Unusable::new(format!("the keys segment: {error}")))?;
+        let pepper = text::pepper(pepper)?;
+        let mut keys = HashMap::with_capacity(segment.keys.len());
+        for record in segment.keys {
+            let (id, entry) = admit(record)?;
+            if keys.insert(id.clone(), entry).is_some() {
+                return Err(Unusable::new(format!("the keys segment has key {id} twice")));
+            }
+        }
+        Ok(Self { pepper, keys })
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The principal of a presented key, or why not. Takes as long for unknown as for known ids.
+    pub fn authenticate(&self, presented: &str, now_ms: i64) -> Result<&Arc<Principal>, Refused> {
+        let id = text::id_of(presented).ok_or(Refused::Malformed)?;
+        let digest = text::digest(&self.pepper, presented);
+        let Some(entry) = self.keys.get(id) else {
+            std::hint::black_box(digest.ct_eq(&NOBODY));
+            return Err(Refused::Unknown);
+        };
+        entry.judge(&digest, now_ms).map(|()| &entry.principal)
+    }
+}
+
+impl Entry {
+    fn judge(&self, digest: &KeyHash, now_ms: i64) -> Result<(), Refused> {
+        if !self.knows(digest, now_ms) {
+            return Err(Refused::Unknown);
+        }
+        match self.state {
+            State::Revoked => Err(Refused::Revoked),
+            State::Paused => Err(Refused::Paused),
+            State::Active if is_over(self.expires_at_ms, now_ms) => Err(Refused::Expired),
+            State::Active => Ok(()),
+        }
+    }
+
+    fn knows(&self, digest: &KeyHash, now_ms: i64) -> bool {
+        let valid = self.hashes.iter().filter(|(_, ends)| !is_over(*ends, now_ms));
+        let hit = valid.fold(subtle::Choice::from(0), |hit, (hash, _)| hit | hash.ct_eq(digest));
+        hit.into()
+    }
+}
+
+fn is_over(ends_ms: Option<i64>, now_ms: i64) -> bool {
+    ends_ms.is_some_and(|ends| ends <= now_ms)
+}
+
+fn admit(record: KeyRecord) -> Result<(Box<str>, Entry), Unusable> {
+    let id = record.id.into_boxed_str();
+    let hashes = record.hashes.iter().map(|hash| decode(&id, hash)).collect::<Result<_, _>>()?;
+    let principal = Principal {
+        key_id: id.clone(),
+        name: record.name.into(),
+        environment: record.environment.into(),
+        scope: scope(&id, record.scope)?,
+        models: record.models.map(|models| Globs::new(&models)),
+        max_request_nanousd: record.max_request_nanousd,
+    };
+    let (state, expires_at_ms) = (record.state, record.expires_at_ms);
+    Ok((id, Entry { principal: Arc::new(principal), state, hashes, expires_at_ms }))
+}
+
+fn decode(id: &str, record: &HashRecord) -> Result<(KeyHash, Option<i64>), Unusable> {
+    let mut hash = KeyHash::default();
+    hex::decode_to_slice(&record.hash, &mut hash)
+        .map_err(|error| Unusable::new(format!("key {id}: its hash is not 64 hex digits: {error}")))?;
+    Ok((hash, record.expires_at_ms))
+}
+
+fn scope(id: &str, scope: std::collections::BTreeMap<String, Vec<String>>) -> Result<Scope, Unusable> {
+    let bind = |(dimension, values): (String, Vec<String>)| {
+        if !KEY_DIMENSIONS.contains(&dimension.as_str()) {
+            return Err(Unusable::new(format!("key {id}: a key cannot be bound to {dimension:?}")));
+        }
+        Ok((dimension.into(), values.into_iter().map(Into::into).collect()))
+    };
+    scope.into_iter().map(bind).collect()
+}

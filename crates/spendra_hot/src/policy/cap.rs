@@ -1,0 +1,79 @@
+//! The output: as many tokens per choice as caller, policies, model and context leave.
+
+use super::decision::Decision;
+use super::input::is_bounded_by_bytes;
+use super::prices::Quote;
+use super::tree::{Policy, PolicyTree};
+use crate::inspect::Inspected;
+use crate::tokens;
+
+impl Decision {
+    /// Sets the cap; leaves it None where there is nothing to cap.
+    pub(super) fn cap_output(
+        &mut self,
+        tree: &PolicyTree,
+        policies: &[&Policy],
+        inspected: &Inspected,
+        quote: &impl Quote,
+    ) {
+        if !inspected.generates || quote.max_output() == Some(0) {
+            return;
+        }
+        let asked = inspected.output_limit.or(inspected.implied_limit);
+        let ceiling = self.hear_output_limits(policies, asked);
+        if asked.is_none() && ceiling.is_none() && is_free(quote, self.input_bound_tokens) {
+            return;
+        }
+        let wanted = asked.unwrap_or_else(|| self.hear_defaults(tree, policies));
+        let model = [quote.max_output(), remaining_context(inspected, quote)];
+        let cap = [ceiling].into_iter().chain(model).flatten().fold(wanted, u64::min);
+        self.output_cap = Some(cap);
+        self.write_cap = inspected.output_limit != Some(cap);
+        if cap == 0 && wanted > 0 {
+            self.refuse_plainly("input_too_large", "the input fills the model's context window");
+        }
+    }
+
+    /// The smallest limit of the policies, each of which speaks.
+    fn hear_output_limits(&mut self, policies: &[&Policy], asked: Option<u64>) -> Option<u64> {
+        let mut smallest = None;
+        for policy in policies {
+            let Some(most) = policy.rules.max_output_tokens else { continue };
+            let detail = format!("at most {most} output tokens");
+            if asked.is_some_and(|asked| asked <= most) {
+                self.allow(&policy.id, "max_output_tokens", detail);
+            } else {
+                self.limit(&policy.id, "max_output_tokens", detail);
+            }
+            smallest = Some(smallest.map_or(most, |other: u64| other.min(most)));
+        }
+        smallest
+    }
+
+    /// For a caller who sets no limit: the policies' smallest default, else the organization's.
+    fn hear_defaults(&mut self, tree: &PolicyTree, policies: &[&Policy]) -> u64 {
+        const RULE: &str = "default_output_tokens";
+        let mut smallest = None;
+        for policy in policies {
+            let Some(default) = policy.rules.default_output_tokens else { continue };
+            self.limit(&policy.id, RULE, format!("{default} output tokens where the caller sets no limit"));
+            smallest = Some(smallest.map_or(default, |other: u64| other.min(default)));
+        }
+        smallest.unwrap_or_else(|| {
+            let default = tree.default_output_tokens;
+            self.limit("default", RULE, format!("{default} output tokens where the caller sets no limit"));
+            default
+        })
+    }
+}
+
+/// Output that costs nothing needs no cap, and embeddings would not take one.
+fn is_free(quote: &impl Quote, input_tokens: u64) -> bool {
+    quote.bound_nanousd(input_tokens, 1_000_000) == quote.bound_nanousd(input_tokens, 0)
+}
+
+/// Counted with the fewest tokens the texts can be: a cap must not cut an answer that fits.
+fn remaining_context(inspected: &Inspected, quote: &impl Quote) -> Option<u64> {
+    let input = if is_bounded_by_bytes(inspected) { tokens::at_least(inspected.text_bytes) } else { 0 };
+    quote.context_window().map(|window| window.saturating_sub(input))
+}

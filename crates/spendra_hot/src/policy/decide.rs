@@ -1,0 +1,114 @@
+//! The order of a decision. Every matching rule speaks; the first refusal names the reason.
+
+use std::collections::BTreeMap;
+
+use super::decision::{Decision, Dollars};
+use super::facts::Facts;
+use super::prices::{Prices, Quote};
+use super::tree::{Policy, PolicyTree};
+use crate::error::Unusable;
+use crate::inspect::Inspected;
+use crate::keys::Principal;
+
+/// Largest amount of one reservation: Lua compares amounts as doubles, exact up to here.
+const MAX_AMOUNT_NANOUSD: u64 = (1 << 53) - 1;
+
+/// Who asks for what, of whom, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub principal: &'a Principal,
+    pub inspected: &'a Inspected,
+    pub provider: &'a str,
+    /// Dimension to value: what the request's headers add, and a model that is in the path.
+    pub headers: &'a BTreeMap<String, String>,
+    pub now_ms: i64,
+}
+
+impl PolicyTree {
+    /// Errors: a header's dimension that no request has.
+    pub fn decide<P: Prices>(&self, request: &Request<'_>, prices: &P) -> Result<Decision, Unusable> {
+        let (facts, conflict) = Facts::gather(request)?;
+        let policies = self.policies_of(&facts);
+        let mut decision = Decision {
+            facts: facts.to_json(),
+            budgets: self.budgets_of(&facts),
+            ..Decision::default()
+        };
+        if let Some(conflict) = conflict {
+            decision.refuse_plainly("scope_conflict", &conflict);
+            return Ok(decision);
+        }
+        let Some(model) = facts.model() else {
+            decision.refuse_plainly("model_missing", "the request names no model");
+            return Ok(decision);
+        };
+        decision.hear_names_of(request, &policies, model);
+        if decision.allowed() {
+            self.price(&mut decision, request, &policies, model, prices);
+        }
+        Ok(decision)
+    }
+
+    fn price<P: Prices>(
+        &self,
+        decision: &mut Decision,
+        request: &Request<'_>,
+        policies: &[&Policy],
+        model: &str,
+        prices: &P,
+    ) {
+        let Some(quote) = prices.resolve(request.provider, model, request.now_ms) else {
+            decision.refuse_plainly("unpriced_model", &format!(
+                "model {model:?} of provider {:?} has no price, so its cost cannot be bounded",
+                request.provider
+            ));
+            return;
+        };
+        quote.version().clone_into(&mut decision.price_version);
+        decision.bound_input(request.inspected, &quote, model);
+        for policy in policies {
+            decision.hear_input_limit(policy, request.inspected);
+        }
+        if decision.allowed() {
+            decision.cap_output(self, policies, request.inspected, &quote);
+            decision.reserve(request, policies, &quote);
+        }
+    }
+}
+
+impl Decision {
+    fn hear_names_of(&mut self, request: &Request<'_>, policies: &[&Policy], model: &str) {
+        let key = request.principal;
+        self.hear_key_models(&key.key_id, key.models.as_ref(), model);
+        for policy in policies {
+            self.hear_names(policy, request.provider, model);
+        }
+    }
+
+    fn reserve(&mut self, request: &Request<'_>, policies: &[&Policy], quote: &impl Quote) {
+        let output = self.output_cap.unwrap_or(0).saturating_mul(request.inspected.choices);
+        self.estimated_nanousd = quote.estimate_nanousd(self.estimated_input_tokens, output);
+        self.reserved_nanousd = quote.bound_nanousd(self.input_bound_tokens, output);
+        self.reserved_input_nanousd = quote.bound_nanousd(self.input_bound_tokens, 0);
+        let key = request.principal;
+        self.hear_amount(&key.key_id, key.max_request_nanousd);
+        for policy in policies {
+            self.hear_amount(&policy.id, policy.rules.max_request_nanousd);
+        }
+        if self.reserved_nanousd > MAX_AMOUNT_NANOUSD {
+            self.hear_amount("default", Some(MAX_AMOUNT_NANOUSD));
+        }
+    }
+
+    fn hear_amount(&mut self, speaker: &str, most: Option<u64>) {
+        const RULE: &str = "max_request_nanousd";
+        let Some(most) = most else { return };
+        let (cost, limit) = (Dollars(self.reserved_nanousd), Dollars(most));
+        if self.reserved_nanousd <= most {
+            self.allow(speaker, RULE, format!("at most {cost} of {limit}"));
+        } else {
+            let detail = format!("this request can cost {cost}, more than the {limit} that {speaker} allows");
+            self.refuse("request_too_expensive", speaker, RULE, detail);
+        }
+    }
+}

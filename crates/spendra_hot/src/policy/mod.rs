@@ -1,0 +1,20 @@
+//! Decisions: may this request leave, within which cap, and what can it cost at worst.
+
+mod cap;
+mod decide;
+mod decision;
+mod facts;
+mod glob;
+mod input;
+mod prices;
+mod rules;
+mod segment;
+mod selector;
+mod tree;
+
+pub use decide::Request;
+pub use decision::{Decision, Reason, Verdict};
+pub use facts::KEY_DIMENSIONS;
+pub use glob::Globs;
+pub use prices::{Prices, Quote};
+pub use tree::PolicyTree;

@@ -1,0 +1,21 @@
+//! What a decision asks of the price catalog. Tokens are counts, amounts nano-USD.
+
+pub trait Prices {
+    type Quote<'a>: Quote
+    where
+        Self: 'a;
+
+    /// None: this model has no price then.
+    fn resolve<'a>(&'a self, provider: &str, model: &str, at_ms: i64) -> Option<Self::Quote<'a>>;
+}
+
+/// One model's prices at one time.
+pub trait Quote {
+    /// At the dearest tier, route and cache price; saturating.
+    fn bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
+    fn estimate_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
+    fn context_window(&self) -> Option<u64>;
+    /// Largest output of one choice.
+    fn max_output(&self) -> Option<u64>;
+    fn version(&self) -> &str;
+}

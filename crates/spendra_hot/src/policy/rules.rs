@@ -1,0 +1,61 @@
+//! Rules about names: which models and providers, and how often.
+
+use super::decision::Decision;
+use super::glob::Globs;
+use super::tree::{Policy, Rules};
+
+/// One list of a policy, and the name it is held against.
+struct List<'a> {
+    rule: &'static str,
+    code: &'static str,
+    what: &'static str,
+    globs: Option<&'a Globs>,
+}
+
+impl Decision {
+    pub(super) fn hear_names(&mut self, policy: &Policy, provider: &str, model: &str) {
+        let Rules { models_allow, models_deny, providers_allow, providers_deny, .. } = &policy.rules;
+        self.deny(&policy.id, &models("models_deny", models_deny.as_ref()), model);
+        self.allow_only(&policy.id, &models("models_allow", models_allow.as_ref()), model);
+        self.deny(&policy.id, &providers("providers_deny", providers_deny.as_ref()), provider);
+        self.allow_only(&policy.id, &providers("providers_allow", providers_allow.as_ref()), provider);
+        if let Some(rate) = policy.rules.requests_per_minute {
+            self.limit(&policy.id, "requests_per_minute", format!("{rate} requests per minute"));
+            self.rate_limits.push((policy.id.to_string(), rate));
+        }
+    }
+
+    /// The models that the key itself may use.
+    pub(super) fn hear_key_models(&mut self, key_id: &str, globs: Option<&Globs>, model: &str) {
+        self.allow_only(key_id, &models("models", globs), model);
+    }
+
+    fn deny(&mut self, speaker: &str, list: &List<'_>, name: &str) {
+        if let Some(pattern) = list.globs.and_then(|globs| globs.matching(name)) {
+            let detail = format!("{} {name:?} is denied by {speaker} ({pattern})", list.what);
+            self.refuse(list.code, speaker, list.rule, detail);
+        }
+    }
+
+    fn allow_only(&mut self, speaker: &str, list: &List<'_>, name: &str) {
+        match list.globs.map(|globs| globs.matching(name)) {
+            None => {}
+            Some(Some(pattern)) => {
+                let detail = format!("{} {name:?} is allowed ({pattern})", list.what);
+                self.allow(speaker, list.rule, detail);
+            }
+            Some(None) => {
+                let detail = format!("{} {name:?} is not among those that {speaker} allows", list.what);
+                self.refuse(list.code, speaker, list.rule, detail);
+            }
+        }
+    }
+}
+
+fn models<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
+    List { rule, code: "model_not_allowed", what: "model", globs }
+}
+
+fn providers<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
+    List { rule, code: "provider_not_allowed", what: "provider", globs }
+}

@@ -1,0 +1,78 @@
+//! The `policy` segment as it comes in the snapshot (`spendra.snapshot.PolicySegment`).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+pub(super) type SelectorRecord = BTreeMap<String, Vec<String>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicySegment {
+    pub budgets: Vec<BudgetRecord>,
+    pub policies: Vec<PolicyRecord>,
+    pub default_output_tokens: u64,
+}
+
+/// Only its selector matters here; the rest is checked so that a misspelt field is an error.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub(super) struct BudgetRecord {
+    pub id: String,
+    name: String,
+    pub selector: SelectorRecord,
+    period: Period,
+    timezone: String,
+    limit_nanousd: i64,
+    kind: Kind,
+    version: i64,
+    #[serde(default)]
+    starts_at_ms: Option<i64>,
+    #[serde(default)]
+    ends_at_ms: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Period {
+    Hour,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+    Fixed,
+    None,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Hard,
+    Soft,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyRecord {
+    pub id: String,
+    #[serde(rename = "name")]
+    _name: String,
+    pub selector: SelectorRecord,
+    pub rules: RulesRecord,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RulesRecord {
+    pub models_allow: Option<Vec<String>>,
+    pub models_deny: Option<Vec<String>>,
+    pub providers_allow: Option<Vec<String>>,
+    pub providers_deny: Option<Vec<String>>,
+    pub max_input_tokens: Option<u64>,
+    pub max_output_tokens: Option<u64>,
+    pub max_request_nanousd: Option<u64>,
+    pub requests_per_minute: Option<u64>,
+    pub default_output_tokens: Option<u64>,
+}

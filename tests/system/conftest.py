@@ -1,0 +1,149 @@
+"""The whole product, started by `spendra up`, in front of the simulated provider."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openai import OpenAI
+
+from tests.servers import free_port
+
+CORPUS = Path(os.environ.get("SPENDRA_WIRE", Path(__file__).parents[3] / "shared" / "wire")) / "corpus"
+STARTED_WITHIN_S = 60
+ENDED = {"posted", "voided"}
+
+
+@dataclass
+class System:
+    """A running product. `up` is what `.spendra/up.json` says."""
+
+    process: subprocess.Popen[bytes]
+    directory: Path
+    up: dict[str, Any]
+    admin: httpx.Client
+    provider_url: str
+
+    def openai(self, key: str | None = None, *, sidecar: int = 0, **options: Any) -> OpenAI:
+        """The official SDK; only base URL and key are ours."""
+        base_url = f"{self.up['sidecar_urls'][sidecar]}/v1"
+        return OpenAI(base_url=base_url, api_key=key or self.up["api_key"], **options)
+
+    def new_key(self, scope: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        return self.ask("POST", "/v1/keys", {"name": "test", "scope": scope or {}, **more})
+
+    def new_budget(self, scope: dict[str, str], limit_usd: str, **more: Any) -> dict[str, Any]:
+        budget = {"name": f"of {scope}", "scope": scope, "period": "month", "kind": "hard"}
+        return self.ask("POST", "/v1/budgets", {**budget, "limit_usd": limit_usd, **more})
+
+    def spend(self, budget_id: str) -> dict[str, Any]:
+        return self.ask("GET", f"/v1/budgets/{budget_id}/spend")
+
+    def decision(self, decision_id: str) -> dict[str, Any]:
+        return self.ask("GET", f"/v1/decisions/{decision_id}")
+
+    def ended(self, decision_id: str) -> dict[str, Any]:
+        """The decision, once its reservation has its outcome."""
+        return eventually(lambda: self.decision(decision_id), lambda d: d["state"] in ENDED)
+
+    def drained(self, budget_id: str) -> dict[str, Any]:
+        """The budget's figures, once nothing is held."""
+        return eventually(lambda: self.spend(budget_id), lambda s: s["held_nanousd"] == 0)
+
+    def provider(self) -> dict[str, Any]:
+        """What reached the simulated provider."""
+        return httpx.get(f"{self.provider_url}/simulator/requests").raise_for_status().json()
+
+    def refresh(self) -> None:
+        """Read `up.json` again: pids change when a process is restarted."""
+        self.up = json.loads((self.directory / ".spendra" / "up.json").read_text())
+
+    def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        answer = self.admin.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def eventually(
+    look: Callable[[], dict[str, Any]],
+    enough: Callable[[dict[str, Any]], bool],
+    *,
+    within_s: float = 15,
+) -> dict[str, Any]:
+    """What `look` sees as soon as it is `enough`."""
+    give_up = time.monotonic() + within_s
+    while not enough(found := look()):
+        assert time.monotonic() < give_up, found
+        time.sleep(0.02)
+    return found
+
+
+def start(directory: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """`spendra up` in a directory of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "spendra.command", "up", *options],
+        cwd=directory,
+        env=env or {k: v for k, v in os.environ.items() if not k.startswith(("SPENDRA_", "OPENAI_"))},
+        stdout=(directory / "up.out").open("ab"),
+        stderr=subprocess.STDOUT,
+    )
+
+
+def started(process: subprocess.Popen[bytes], directory: Path, provider_url: str) -> System:
+    """Wait for `up.json`."""
+    path, give_up = directory / ".spendra" / "up.json", time.monotonic() + STARTED_WITHIN_S
+    while not path.exists():
+        assert process.poll() is None, (directory / "up.out").read_text()
+        assert time.monotonic() < give_up, (directory / "up.out").read_text()
+        time.sleep(0.05)
+    up = json.loads(path.read_text())
+    headers = {"authorization": f"Bearer {up['admin_token']}"}
+    admin = httpx.Client(base_url=up["control_plane_url"], headers=headers, timeout=20)
+    return System(process, directory, up, admin, provider_url)
+
+
+def stop(system: System) -> int:
+    system.admin.close()
+    system.process.terminate()
+    return system.process.wait(60)
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[str]:
+    """The simulated provider, with the recorded bodies."""
+    port = free_port()
+    command = [sys.executable, "-m", "spendra.command", "simulate-provider", "--port", str(port)]
+    process = subprocess.Popen([*command, "--replay", str(CORPUS)], stdout=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    give_up = time.monotonic() + STARTED_WITHIN_S
+    while True:
+        try:
+            httpx.get(f"{url}/v1/models")
+            break
+        except httpx.TransportError:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+    yield url
+    process.terminate()
+    process.wait(20)
+
+
+def launch(directory: Path, provider: str, *options: str) -> System:
+    ports = ["--sidecar-port", str(free_port()), "--control-plane-port", str(free_port())]
+    process = start(directory, "--upstream", f"openai={provider}", *ports, *options)
+    return started(process, directory, provider)
+
+
+@pytest.fixture(scope="session")
+def system(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    running = launch(tmp_path_factory.mktemp("system"), provider, "--sidecars", "2")
+    yield running
+    assert stop(running) == 0
