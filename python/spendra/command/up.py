@@ -23,6 +23,8 @@ from spendra.command.stores.valkey import Valkey
 
 _SECRET_VARIABLES: Final = {"SPENDRA_ADMIN_TOKEN", "SPENDRA_MASTER_KEY", *CREDENTIALS.values()}
 """A child gets these only when they are meant for it."""
+_DRAIN_S: Final = 25.0
+"""Longer than the 20 s that a sidecar gives the requests it has begun."""
 
 
 def main(argv: list[str]) -> int:
@@ -247,7 +249,7 @@ def _served(
     """A command that is ready when its `/readyz` answers 200."""
     numbered = name if number == 1 else f"{name}-{number}"
     ready = _answers(api, f"{url}/readyz")
-    return Program(name=numbered, argv=_argv(name), env=env, ready=ready)
+    return Program(name=numbered, argv=_argv(name), env=env, ready=ready, grace_s=_DRAIN_S)
 
 
 def _answers(api: httpx.AsyncClient, url: str) -> Callable[[], Awaitable[bool]]:

@@ -17,6 +17,7 @@ from spendra.command.simulator.journal import Entry
 from spendra.command.simulator.shape import Shape
 
 _AT_ONCE: Final = 256 * 1024
+_A_TURN: Final = 64 * 1024
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -169,10 +170,16 @@ class Connection(asyncio.Protocol):
             self._play_waiting()
 
     async def _write_paced(self, play: Play) -> None:
+        since_turn = 0
         for position, data in enumerate(play.writes()):
             if position > 1 and play.shape.chunk_ms:
                 await asyncio.sleep(play.shape.chunk_ms / 1000)
             self._transport.write(data)
+            since_turn += len(data)
+            if since_turn > _A_TURN:
+                # The transport says that it is full only once the loop has had its turn.
+                since_turn = 0
+                await asyncio.sleep(0)
             await self._writable.wait()
 
     def _ended(self, play: Play) -> None:

@@ -1,5 +1,6 @@
 """The simulated model's words: the same for the same length, choice and model."""
 
+from bisect import bisect_right
 from functools import lru_cache
 from typing import Final
 
@@ -30,6 +31,10 @@ def pieces_within(text: str, tokens: int, model: str) -> tuple[str, ...]:
 
 
 def _within(pieces: list[str], tokens: int, model: str) -> tuple[str, ...]:
-    while pieces and count_tokens("".join(pieces), model) > tokens:
-        pieces.pop()
-    return tuple(pieces)
+    def counted(length: int) -> int:
+        return count_tokens("".join(pieces[:length]), model)
+
+    if counted(len(pieces)) <= tokens:
+        return tuple(pieces)
+    fits = bisect_right(range(len(pieces)), tokens, key=counted) - 1
+    return tuple(pieces[: max(fits, 0)])
