@@ -74,7 +74,7 @@ def test_a_number_with_a_point_never_passes_through_a_float(org: Organization) -
     [
         (
             {"scope": {"projcet": "x"}},
-            "'projcet' is not a scope dimension; did you mean 'project'?",
+            "not a scope dimension; did you mean 'project'?",
         ),
         ({"scope": {"feature": "x"}}, "A label is written 'label:feature'."),
         ({"scope": {"project": []}}, "'project' has no value"),

@@ -1,8 +1,8 @@
 """What operators read from the ledger, written here by the ledger's own functions."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -73,7 +73,7 @@ class Books:
 
 
 @pytest.fixture
-async def books(control_plane: ControlPlane, org: Organization) -> Any:
+async def books(control_plane: ControlPlane, org: Organization) -> AsyncIterator[Books]:
     connection = await asyncpg.connect(control_plane.environ["SPENDRA_DATABASE_URL"])
     yield Books(connection, org.id)
     await connection.close()

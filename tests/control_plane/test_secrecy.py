@@ -17,8 +17,8 @@ def _use_everything(org: Organization) -> tuple[list[str], str]:
     rotated = org.post(f"/v1/keys/{key['id']}/rotate", status=200)
     wrong = {**body, "credential": [CREDENTIAL]}
     answers.append(org.ask("PUT", "/v1/providers/openai", wrong, 422))
-    for path in ("keys", f"keys/{key['id']}", "providers", "projects", "settings", "sidecars"):
-        answers.append(org.get(f"/v1/{path}"))
+    paths = ("keys", f"keys/{key['id']}", "providers", "projects", "settings", "sidecars")
+    answers += [org.get(f"/v1/{path}") for path in paths]
     secrets = [CREDENTIAL, key["key"], rotated["key"], org.admin_token, org.sidecar_token]
     return [*secrets, org.snapshot().secrets.key_pepper, BOOTSTRAP_TOKEN], repr(answers)
 

@@ -25,7 +25,9 @@ from tests.servers import Server
 class Follower:
     """A sidecar that keeps the segments of the snapshot in force."""
 
-    def __init__(self, org: Organization, client: httpx.Client, envelopes: Iterator[Envelope]):
+    def __init__(
+        self, org: Organization, client: httpx.Client, envelopes: Iterator[Envelope]
+    ) -> None:
         self._org, self._client, self._envelopes = org, client, envelopes
         self._known: dict[str, bytes] = {}
 
