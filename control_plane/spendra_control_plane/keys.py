@@ -13,7 +13,7 @@ class MintedKey(NamedTuple):
     hash: str
 
 
-def mint(environment: str, pepper: bytes) -> MintedKey:
-    """A fresh key for an environment of 1 to 16 of a-z and 0-9."""
-    text, key_id = _hot.mint_key(environment)
-    return MintedKey(key_id, text, _hot.hash_key(text, pepper))
+def mint(environment: str, pepper: bytes, key_id: str | None = None) -> MintedKey:
+    """A fresh key for an environment of 1 to 16 of a-z and 0-9; `key_id` when it is rotated."""
+    text, minted_id = _hot.mint_key(environment, key_id)
+    return MintedKey(minted_id, text, _hot.hash_key(text, pepper))

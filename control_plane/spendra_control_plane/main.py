@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from importlib.resources import files
 
 import uvloop
 
@@ -16,6 +15,7 @@ from spendra_control_plane.api.app import build_app
 from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.authoring import organizations
+from spendra_control_plane.catalog import default_prices
 from spendra_control_plane.configuration import (
     EXIT_BAD_CONFIGURATION,
     EXIT_STORE_UNAVAILABLE,
@@ -44,8 +44,7 @@ def main(argv: list[str]) -> int:
     """Exit code: 0 after a signal, 64 for a wrong setting, 69 for a store that is away."""
     parser = argparse.ArgumentParser("spendra control-plane", description=__doc__)
     parser.parse_args(argv)
-    prices = files("spendra_control_plane.catalog").joinpath("prices.json").read_bytes()
-    return start(os.environ, prices)
+    return start(os.environ, default_prices())
 
 
 def start(environ: Mapping[str, str], prices: bytes) -> int:

@@ -8,10 +8,11 @@ class HotError(ValueError):
 
 # --- keys ---------------------------------------------------------------------------------
 
-def mint_key(environment: str) -> tuple[str, str]:
+def mint_key(environment: str, key_id: str | None = None) -> tuple[str, str]:
     """A fresh key `spd_<environment>_<id>_<secret><checksum>` and its id.
 
-    HotError unless the environment is 1 to 16 of a-z and 0-9.
+    `key_id` keeps the id of a key whose secret is rotated. HotError unless the environment is
+    1 to 16 of a-z and 0-9, and the id one that was minted.
     """
 
 def hash_key(key: str, pepper: bytes) -> str:

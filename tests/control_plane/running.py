@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from redis import Redis
 
 from spendra import sealing
+from spendra.balances import min_version_key
 from spendra.snapshot import (
     SECRETS_CONTEXT,
     Envelope,
@@ -27,7 +29,7 @@ from spendra.snapshot import (
     open_manifest,
     segment_hash,
 )
-from tests.servers import free_port, wait_for_port
+from tests.servers import Server, free_port, wait_for_port
 
 BOOTSTRAP_TOKEN = "bootstrap-token-of-the-tests"
 PRICES = b'{"version":"stand-in","models":[]}'
@@ -151,6 +153,12 @@ def stream_envelopes(stream: httpx.Response) -> Iterator[Envelope]:
     for line in stream.iter_lines():
         if line.startswith("data: "):
             yield msgspec.convert(json.loads(line[6:]), Envelope)
+
+
+def floor(valkey: Server, org_id: str) -> int:
+    """The oldest snapshot version that a reservation may name; 0 when none was raised."""
+    with Redis.from_url(valkey.url) as client:
+        return int(client.get(min_version_key(org_id)) or 0)
 
 
 def settings(database_url: str, redis_url: str) -> dict[str, str]:

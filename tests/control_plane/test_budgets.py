@@ -72,7 +72,10 @@ def test_a_number_with_a_point_never_passes_through_a_float(org: Organization) -
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scope": {"projcet": "x"}}, "'projcet' is not a scope dimension; did you mean 'project'?"),
+        (
+            {"scope": {"projcet": "x"}},
+            "not a scope dimension; did you mean 'project'?",
+        ),
         ({"scope": {"feature": "x"}}, "A label is written 'label:feature'."),
         ({"scope": {"project": []}}, "'project' has no value"),
         ({"scope": {"label:": "x"}}, "'label:' is not a scope dimension"),
@@ -106,9 +109,7 @@ def test_each_edit_of_the_limit_raises_its_version(org: Organization) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"limit_usd": None}, {"period": "day"}, {"name": ""}])
-def test_an_edit_changes_something_that_can_change(
-    org: Organization, body: dict[str, Any]
-) -> None:
+def test_an_edit_changes_something_that_can_change(org: Organization, body: dict[str, Any]) -> None:
     path = f"/v1/budgets/{org.post('/v1/budgets', MONTHLY)['id']}"
     org.ask("PATCH", path, body, 422)
 

@@ -19,7 +19,7 @@ OPENAI = {"base_url": "https://api.openai.com/", "credential": "sk-very-secret"}
 
 def test_people_can_write_every_rule_of_the_snapshot() -> None:
     fields = {field.name for field in msgspec.structs.fields(Rules)}
-    typed = {name.replace("max_request_usd", "max_request_nanousd") for name in RulesBody.model_fields}
+    typed = {name.replace("_usd", "_nanousd") for name in RulesBody.model_fields}
     assert typed == fields
 
 

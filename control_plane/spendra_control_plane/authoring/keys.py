@@ -47,7 +47,7 @@ async def rotate(
         row = await _read(change.connection, org_id, key_id)
         if row["state"] == "revoked":
             _refuse_revoked(key_id)
-        minted = await _mint(publisher, change, row["environment"])
+        minted = await _mint(publisher, change, row["environment"], key_id)
         await change.connection.execute(SQL["expire_hashes"], org_id, key_id, grace_seconds)
         await change.connection.execute(SQL["insert_hash"], org_id, key_id, minted.hash)
         change.restricts = grace_seconds == 0
@@ -76,9 +76,12 @@ async def page(
     return [_view(row) for row in await pool.fetch(SQL["page"], org_id, state, after, limit)]
 
 
-async def _mint(publisher: Publisher, change: Change, environment: str) -> keys.MintedKey:
+async def _mint(
+    publisher: Publisher, change: Change, environment: str, key_id: str | None = None
+) -> keys.MintedKey:
     sealed = await change.connection.fetchval(SQL["pepper"], change.org_id)
-    return keys.mint(environment, publisher.vault.unseal(change.org_id, "key_pepper", sealed))
+    pepper = publisher.vault.unseal(change.org_id, "key_pepper", sealed)
+    return keys.mint(environment, pepper, key_id)
 
 
 async def _read(connection: Connection, org_id: str, key_id: str) -> Row:

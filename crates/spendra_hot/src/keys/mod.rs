@@ -8,7 +8,7 @@ mod tests;
 mod text;
 
 pub use ring::{KeyRing, Principal, Refused, Scope};
-pub use text::{hash, mint};
+pub use text::{hash, mint, mint_again};
 
 /// HMAC-SHA256 of a whole key text.
 pub type KeyHash = [u8; 32];

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{KeyRing, Refused, hash, mint};
+use super::{KeyRing, Refused, hash, mint, mint_again};
 
 const PEPPER: &[u8] = b"a pepper of the tests, 32 bytes.";
 
@@ -74,6 +74,16 @@ fn a_rotated_out_secret_ends_with_its_grace() {
     assert!(ring.authenticate(&old, 99).is_ok());
     assert_eq!(ring.authenticate(&old, 100).unwrap_err(), Refused::Unknown);
     assert!(ring.authenticate(&new, 100).is_ok());
+}
+
+#[test]
+fn a_rotated_key_keeps_its_id() {
+    let (old, id) = mint("prod").unwrap();
+    let new = mint_again("prod", &id).unwrap();
+    let ring = ring(&[record(&id, &json!([{"hash": hexed(&new)}]))]);
+    assert_eq!(&*ring.authenticate(&new, 0).unwrap().key_id, id);
+    assert_eq!(ring.authenticate(&old, 0).unwrap_err(), Refused::Unknown);
+    assert!(mint_again("prod", "short").is_err());
 }
 
 /// The table-driven algorithm, written anew.

@@ -15,15 +15,23 @@ pub(super) type Pepper = Hmac<Sha256>;
 
 /// A fresh key for an environment (1 to 16 of a-z and 0-9), and its id.
 pub fn mint(environment: &str) -> Result<(String, String), Unusable> {
+    let id = base62::random(ID_LETTERS)?;
+    mint_again(environment, &id).map(|key| (key, id))
+}
+
+/// A key with a fresh secret under an id that is there already: a rotation.
+pub fn mint_again(environment: &str, id: &str) -> Result<String, Unusable> {
     if !is_environment(environment) {
         return Err(Unusable::new(format!(
             "the environment {environment:?} of a key must be 1 to 16 of a-z and 0-9"
         )));
     }
-    let id = base62::random(ID_LETTERS)?;
+    if !is_base62(id, ID_LETTERS) {
+        return Err(Unusable::new(format!("{id:?} is not the id of a key")));
+    }
     let open = format!("spd_{environment}_{id}_{}", base62::random(SECRET_LETTERS)?);
     let checksum = base62::six(crc32(open.as_bytes()));
-    Ok((open + &checksum, id))
+    Ok(open + &checksum)
 }
 
 /// HMAC-SHA256 of the whole key text, for a well-formed key.
