@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,14 @@ class System:
     up: dict[str, Any]
     admin: httpx.Client
     provider_url: str
+    clients: list[OpenAI] = field(default_factory=list)
 
     def openai(self, key: str | None = None, *, sidecar: int = 0, **options: Any) -> OpenAI:
         """The official SDK; only base URL and key are ours."""
         base_url = f"{self.up['sidecar_urls'][sidecar]}/v1"
-        return OpenAI(base_url=base_url, api_key=key or self.up["api_key"], **options)
+        client = OpenAI(base_url=base_url, api_key=key or self.up["api_key"], **options)
+        self.clients.append(client)
+        return client
 
     def new_key(self, scope: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
         return self.ask("POST", "/v1/keys", {"name": "test", "scope": scope or {}, **more})
@@ -88,13 +91,15 @@ def eventually(
 
 def start(directory: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
     """`spendra up` in a directory of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "spendra.command", "up", *options],
-        cwd=directory,
-        env=env or {k: v for k, v in os.environ.items() if not k.startswith(("SPENDRA_", "OPENAI_"))},
-        stdout=(directory / "up.out").open("ab"),
-        stderr=subprocess.STDOUT,
-    )
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("SPENDRA_", "OPENAI_"))}
+    with (directory / "up.out").open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "spendra.command", "up", *options],
+            cwd=directory,
+            env=plain | (env or {}),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def started(process: subprocess.Popen[bytes], directory: Path, provider_url: str) -> System:
@@ -112,6 +117,8 @@ def started(process: subprocess.Popen[bytes], directory: Path, provider_url: str
 
 def stop(system: System) -> int:
     system.admin.close()
+    for client in system.clients:
+        client.close()
     system.process.terminate()
     return system.process.wait(60)
 

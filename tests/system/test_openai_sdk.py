@@ -31,10 +31,10 @@ def one_settlement(system: System, decision_id: str) -> dict[str, Any]:
     """The decision, which has exactly one outcome, one attempt and balanced entries."""
     decision = system.ended(decision_id)
     assert len(decision["attempts"]) == 1
-    items = system.ask("GET", f"/v1/ledger?decision_id={decision_id}")["items"]
-    amounts = [item["amount_nanousd"] for item in items if item["kind"] == "spend"]
-    assert sum(amounts) == 0
-    assert sum(amount for amount in amounts if amount > 0) == decision["cost_nanousd"]
+    [item] = system.ask("GET", f"/v1/ledger?decision_id={decision_id}")["items"]
+    assert item["cost_nanousd"] == decision["cost_nanousd"]
+    amounts = sorted(entry["amount_nanousd"] for entry in item["entries"])
+    assert amounts == [-decision["cost_nanousd"], decision["cost_nanousd"]]
     return decision
 
 
