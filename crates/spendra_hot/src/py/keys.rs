@@ -30,8 +30,8 @@ impl Principal {
     }
 
     fn scope(&self) -> BTreeMap<&str, Vec<&str>> {
-        let values = |values: &'_ [Box<str>]| values.iter().map(|value| &**value).collect();
-        self.0.scope.iter().map(|(name, all)| (&**name, values(all))).collect()
+        let scope = self.0.scope.iter();
+        scope.map(|(name, values)| (&**name, values.iter().map(|value| &**value).collect())).collect()
     }
 }
 
