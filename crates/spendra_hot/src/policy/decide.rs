@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::decision::{Decision, Dollars};
 use super::facts::Facts;
+use super::input::is_bounded_by_bytes;
 use super::prices::{Prices, Quote};
 use super::tree::{Policy, PolicyTree};
 use crate::error::Unusable;
@@ -88,13 +89,8 @@ impl Decision {
     fn reserve(&mut self, request: &Request<'_>, policies: &[&Policy], quote: &impl Quote) {
         let output = self.output_cap.unwrap_or(0).saturating_mul(request.inspected.choices);
         self.estimated_nanousd = quote.estimate_nanousd(self.estimated_input_tokens, output);
-        let input = self.input_bound_tokens;
-        let bound = |output| match request.inspected.text_only {
-            true => quote.text_bound_nanousd(input, output),
-            false => quote.bound_nanousd(input, output),
-        };
-        self.reserved_nanousd = bound(output);
-        self.reserved_input_nanousd = bound(0);
+        self.reserved_nanousd = self.worst_case(request.inspected, quote, output);
+        self.reserved_input_nanousd = self.worst_case(request.inspected, quote, 0);
         let key = request.principal;
         self.hear_amount(&key.key_id, key.max_request_nanousd);
         for policy in policies {
@@ -102,6 +98,14 @@ impl Decision {
         }
         if self.reserved_nanousd > MAX_AMOUNT_NANOUSD {
             self.hear_amount("default", Some(MAX_AMOUNT_NANOUSD));
+        }
+    }
+
+    fn worst_case(&self, inspected: &Inspected, quote: &impl Quote, output_tokens: u64) -> u64 {
+        if is_bounded_by_bytes(inspected) {
+            quote.text_bound_nanousd(self.input_bound_tokens, output_tokens)
+        } else {
+            quote.bound_nanousd(self.input_bound_tokens, output_tokens)
         }
     }
 

@@ -11,12 +11,10 @@ pub trait Prices {
 
 /// One model's prices at one time.
 pub trait Quote {
-    /// At the dearest tier, route and cache price; saturating.
+    /// At the dearest tier, route and kind of token; saturating.
     fn bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
     /// The same for input that is known to be text.
-    fn text_bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
-        self.bound_nanousd(input_tokens, output_tokens)
-    }
+    fn text_bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
     fn estimate_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
     fn context_window(&self) -> Option<u64>;
     /// Largest output of one choice.

@@ -30,12 +30,9 @@ impl Principal {
     }
 
     fn scope(&self) -> BTreeMap<&str, Vec<&str>> {
-        self.0.scope.iter().map(|(name, values)| (&**name, texts(values))).collect()
+        let scope = self.0.scope.iter();
+        scope.map(|(name, values)| (&**name, values.iter().map(|value| &**value).collect())).collect()
     }
-}
-
-fn texts(values: &[Box<str>]) -> Vec<&str> {
-    values.iter().map(|value| &**value).collect()
 }
 
 #[pyclass(frozen, module = "spendra._hot")]
@@ -67,13 +64,8 @@ impl KeyRing {
 }
 
 #[pyfunction]
-#[pyo3(signature = (environment, key_id=None))]
-fn mint_key(environment: &str, key_id: Option<String>) -> PyResult<(String, String)> {
-    match key_id {
-        Some(id) => keys::mint_again(environment, &id).map(|key| (key, id)),
-        None => keys::mint(environment),
-    }
-    .map_err(hot_error)
+fn mint_key(environment: &str) -> PyResult<(String, String)> {
+    keys::mint(environment).map_err(hot_error)
 }
 
 #[pyfunction]

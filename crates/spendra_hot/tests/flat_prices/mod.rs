@@ -20,7 +20,7 @@ pub struct FlatPrice {
 impl Prices for FlatPrices {
     type Quote<'a> = &'a FlatPrice;
 
-    fn resolve<'a>(&'a self, provider: &str, model: &str, _at_ms: i64) -> Option<&'a FlatPrice> {
+    fn resolve<'a>(&'a self, provider: &'a str, model: &str, _at_ms: i64) -> Option<&'a FlatPrice> {
         self.0.get(&format!("{provider}/{model}"))
     }
 }
@@ -29,6 +29,10 @@ impl Quote for &FlatPrice {
     fn bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
         let output = self.output_nanousd.saturating_mul(output_tokens);
         self.input_nanousd.saturating_mul(input_tokens).saturating_add(output)
+    }
+
+    fn text_bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
+        self.bound_nanousd(input_tokens, output_tokens)
     }
 
     fn estimate_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
