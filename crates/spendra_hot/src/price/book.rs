@@ -63,6 +63,7 @@ struct Names {
 /// What a provider's model name means: positions in the book.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub provider: String,
     pub model: Option<(usize, usize)>,
     pub customers: Vec<usize>,
     pub shares: Vec<usize>,
@@ -98,10 +99,9 @@ impl PriceBook {
     }
 
     /// The price of a model at a time. None: no layer knows it then.
-    pub fn resolve<'a>(&'a self, provider: &'a str, model: &str, at_ms: i64) -> Option<Priced<'a>> {
+    pub fn resolve(&self, provider: &str, model: &str, at_ms: i64) -> Option<Priced<'_>> {
         let mut priced = Priced {
             book: self,
-            provider,
             entry: self.entry(provider, model)?,
             at_ms,
             version: String::new(),
@@ -158,6 +158,7 @@ impl PriceBook {
         let model = model.strip_prefix("models/").unwrap_or(&model);
         let at = |names: &Names| names.are_for(&provider, model);
         let entry = Entry {
+            provider: provider.clone(),
             model: self.find_model(&provider, model),
             customers: positions(&self.customers, |found| at(&found.names)),
             shares: positions(&self.shares, |found| at(&found.names)),
@@ -228,7 +229,7 @@ impl Share {
             id: share.id.clone(),
             names: Names::compile(&share.provider, &share.model)?,
             effective: share.effective,
-            parts: decimal::scaled(&share.multiplier, 6)?,
+            parts: decimal::scaled(&share.share, 6)?,
         })
     }
 

@@ -15,7 +15,6 @@ const WHOLE: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub struct Priced<'a> {
     pub(super) book: &'a PriceBook,
-    pub(super) provider: &'a str,
     pub(super) entry: Arc<Entry>,
     pub(super) at_ms: i64,
     pub(super) version: String,
@@ -63,7 +62,7 @@ impl<'a> Priced<'a> {
         let Some(model) = model else {
             return self.exact(usage, tier);
         };
-        let other = self.book.resolve(self.provider, model, self.at_ms);
+        let other = self.book.resolve(&self.entry.provider, model, self.at_ms);
         other.ok_or(Unpriced::Model)?.exact(usage, tier)
     }
 
@@ -167,7 +166,7 @@ impl<'a> Priced<'a> {
 
     /// `OpenRouter` names the upstream's capacity and bills its own standard price.
     fn tier_word<'t>(&self, tier: Option<&'t str>) -> Option<&'t str> {
-        tier.filter(|tier| !(*tier == "provisioned" && self.provider == "openrouter"))
+        tier.filter(|tier| !(*tier == "provisioned" && self.entry.provider == "openrouter"))
     }
 }
 

@@ -116,5 +116,6 @@ pub(super) struct Multiplier {
     pub model: String,
     #[serde(flatten)]
     pub effective: Effective,
-    pub multiplier: String,
+    #[serde(rename = "multiplier")]
+    pub share: String,
 }

@@ -70,7 +70,7 @@ pub struct Pass {
 }
 
 /// What a meter learnt from an answer, whole or cut.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metered {
     pub usage: Option<Usage>,
     pub model: Option<String>,

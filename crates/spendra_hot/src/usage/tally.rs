@@ -20,6 +20,7 @@ enum Shape {
 }
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // four independent things that an answer may say
 pub(super) struct Tally {
     usage: Option<(Shape, Object)>,
     pub model: Option<String>,
@@ -69,6 +70,9 @@ impl Tally {
     }
 
     fn learn_usage(&mut self, event: &Event<'_>, name: &str) {
+        if string(event.object).as_deref() == Some("batch") {
+            return; // A batch job sums up answers that are billed one by one.
+        }
         for raw in [event.usage, event.usage_info, event.meta] {
             self.take(object(raw), name);
         }
@@ -138,7 +142,9 @@ impl Tally {
 
     pub fn metered(&self, dialect: Dialect) -> Metered {
         let usage = self.usage.as_ref();
-        let stated = usage.and_then(|(_, object)| openai::stated_cost(object));
+        let stated = usage
+            .filter(|_| states_costs(dialect))
+            .and_then(|(_, object)| openai::stated_cost(object));
         Metered {
             usage: usage.map(|(shape, object)| self.convert(*shape, object, dialect)),
             model: self.model.clone(),
@@ -173,6 +179,14 @@ fn face(dialect: Dialect) -> Face {
         hides_thinking: dialect == Dialect::Google,
         adds_reasoning: dialect == Dialect::Perplexity,
     }
+}
+
+/// Others copy the members and leave them at zero (Grok on Azure).
+fn states_costs(dialect: Dialect) -> bool {
+    matches!(
+        dialect,
+        Dialect::OpenRouter | Dialect::Xai | Dialect::Perplexity
+    )
 }
 
 fn shape_of(usage: &Object) -> Option<Shape> {

@@ -15,7 +15,7 @@ static INDEX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"index\
 static CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"choices\""));
 
 /// Bounded: what was delivered, per choice, still escaped as in JSON.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivered {
     choices: Vec<Vec<u8>>,
     kept: usize,
@@ -25,9 +25,9 @@ pub struct Delivered {
 
 impl Delivered {
     /// Output tokens of the delivered text, by a counter of one text's tokens.
-    pub fn tokens(&self, count: impl Fn(&str) -> usize) -> u64 {
-        let counted: usize = self.choices.iter().map(|text| count(&unescape(text))).sum();
-        let counted = u64::try_from(counted).unwrap_or(u64::MAX);
+    pub fn tokens(&self, count: impl Fn(&str) -> u64) -> u64 {
+        let counts = self.choices.iter().map(|text| count(&unescape(text)));
+        let counted = counts.fold(0, u64::saturating_add);
         if self.dropped == 0 || self.kept == 0 {
             return counted;
         }
@@ -338,6 +338,6 @@ mod tests {
             delivered.keep(0, &vec![b'x'; MAX_KEPT / 2]);
         }
         let kept = u64::try_from(MAX_KEPT).unwrap();
-        assert_eq!(delivered.tokens(str::len), kept + kept / 2);
+        assert_eq!(delivered.tokens(|text| text.len() as u64), kept + kept / 2);
     }
 }
