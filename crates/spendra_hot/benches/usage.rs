@@ -1,5 +1,5 @@
 //! How fast streams are metered and usage is hidden: bytes per second, in chunks as they arrive.
-#![allow(clippy::arithmetic_side_effects)]
+#![allow(clippy::arithmetic_side_effects, clippy::format_push_string)]
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -16,7 +16,10 @@ fn chat(include_usage: bool) -> Vec<u8> {
     let usage = if include_usage { ",\"usage\":null" } else { "" };
     let mut stream = String::new();
     for number in 0..EVENTS {
-        let choice = format!("{{\"index\":0,\"delta\":{{\"content\":\" word{}\"}},\"logprobs\":null,\"finish_reason\":null}}", number % 97);
+        let choice = format!(
+            "{{\"index\":0,\"delta\":{{\"content\":\" word{}\"}},\"logprobs\":null,\"finish_reason\":null}}",
+            number % 97
+        );
         stream.push_str(&format!("data: {{\"id\":\"chatcmpl-BDA7OEUOiPJr6S3fbWdwAE3GbR2n5\",\"object\":\"chat.completion.chunk\",\"created\":1742476858,\"model\":\"gpt-4o-2024-08-06\",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_f9f4fb6dbf\",\"choices\":[{choice}]{usage}}}\n\n"));
     }
     if include_usage {
@@ -27,7 +30,9 @@ fn chat(include_usage: bool) -> Vec<u8> {
 }
 
 fn anthropic() -> Vec<u8> {
-    let mut stream = String::from("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-sonnet-4-5\",\"usage\":{\"input_tokens\":11,\"output_tokens\":1}}}\n\n");
+    let mut stream = String::from(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-sonnet-4-5\",\"usage\":{\"input_tokens\":11,\"output_tokens\":1}}}\n\n",
+    );
     for number in 0..EVENTS {
         stream.push_str(&format!("event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\" word{}\"}}       }}\n\n", number % 97));
     }
@@ -53,11 +58,15 @@ fn gemini() -> Vec<u8> {
 }
 
 fn meter(bencher: Bencher, dialect: Dialect, stream: &[u8]) {
-    bencher.counter(BytesCount::new(stream.len())).bench_local(|| {
-        let mut meter = Meter::new(dialect, true);
-        stream.chunks(CHUNK).for_each(|chunk| meter.feed(black_box(chunk)));
-        meter.finish()
-    });
+    bencher
+        .counter(BytesCount::new(stream.len()))
+        .bench_local(|| {
+            let mut meter = Meter::new(dialect, true);
+            stream
+                .chunks(CHUNK)
+                .for_each(|chunk| meter.feed(black_box(chunk)));
+            meter.finish()
+        });
 }
 
 #[divan::bench]
@@ -88,8 +97,13 @@ fn meter_gemini(bencher: Bencher) {
 #[divan::bench]
 fn hide_usage(bencher: Bencher) {
     let stream = chat(true);
-    bencher.counter(BytesCount::new(stream.len())).bench_local(|| {
-        let mut hider = UsageHider::default();
-        stream.chunks(CHUNK).map(|chunk| hider.feed(black_box(chunk)).len()).sum::<usize>()
-    });
+    bencher
+        .counter(BytesCount::new(stream.len()))
+        .bench_local(|| {
+            let mut hider = UsageHider::default();
+            stream
+                .chunks(CHUNK)
+                .map(|chunk| hider.feed(black_box(chunk)).len())
+                .sum::<usize>()
+        });
 }

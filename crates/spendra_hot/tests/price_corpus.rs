@@ -30,23 +30,74 @@ fn cost(book: &PriceBook, case: &Case, at_ms: i64) -> Option<Result<Cost, Unpric
 
 /// Cases where the provider's own figure is not tokens times the catalog's list price, and why.
 const EXCEPTIONS: [(&str, &str); 17] = [
-    ("openrouter-chat-06e590f0", "the same tokens reported as cached and as written"),
-    ("openrouter-chat-5cb49b66", "web search fee, not reported as a count"),
-    ("openrouter-chat-719712c2", "web search fee, not in the catalog"),
-    ("openrouter-chat-8a04bb69", "web search fee, not in the catalog"),
-    ("openrouter-chat-ee9f874d", "web search fee, not in the catalog"),
-    ("openrouter-chat-f4bed9c2", "web search fee, not reported as a count"),
-    ("openrouter-chat-a3632cb6", "routed to an upstream with a price of its own"),
-    ("openrouter-chat-a6e6dd57", "routed to an upstream with a price of its own"),
-    ("openrouter-responses-f0afdba3", "routed to an upstream with a price of its own"),
-    ("openrouter-responses-02de3412", "recorded before the price fell"),
-    ("openrouter-responses-50b2868d", "recorded before the price fell"),
-    ("perplexity-chat-42a83ce3", "the catalog's request fee is that of the largest search context"),
-    ("perplexity-chat-a23d855b", "the catalog's request fee is that of the largest search context"),
-    ("perplexity-chat-d74c92b4", "the catalog's request fee is that of the largest search context"),
-    ("perplexity-chat-f75e653c", "the catalog's request fee is that of the largest search context"),
-    ("xai-responses-6ce53c14", "server-side tool fees, not in the catalog"),
-    ("xai-responses-ec08134a", "server-side tool fees, not in the catalog"),
+    (
+        "openrouter-chat-06e590f0",
+        "the same tokens reported as cached and as written",
+    ),
+    (
+        "openrouter-chat-5cb49b66",
+        "web search fee, not reported as a count",
+    ),
+    (
+        "openrouter-chat-719712c2",
+        "web search fee, not in the catalog",
+    ),
+    (
+        "openrouter-chat-8a04bb69",
+        "web search fee, not in the catalog",
+    ),
+    (
+        "openrouter-chat-ee9f874d",
+        "web search fee, not in the catalog",
+    ),
+    (
+        "openrouter-chat-f4bed9c2",
+        "web search fee, not reported as a count",
+    ),
+    (
+        "openrouter-chat-a3632cb6",
+        "routed to an upstream with a price of its own",
+    ),
+    (
+        "openrouter-chat-a6e6dd57",
+        "routed to an upstream with a price of its own",
+    ),
+    (
+        "openrouter-responses-f0afdba3",
+        "routed to an upstream with a price of its own",
+    ),
+    (
+        "openrouter-responses-02de3412",
+        "recorded before the price fell",
+    ),
+    (
+        "openrouter-responses-50b2868d",
+        "recorded before the price fell",
+    ),
+    (
+        "perplexity-chat-42a83ce3",
+        "the catalog's request fee is that of the largest search context",
+    ),
+    (
+        "perplexity-chat-a23d855b",
+        "the catalog's request fee is that of the largest search context",
+    ),
+    (
+        "perplexity-chat-d74c92b4",
+        "the catalog's request fee is that of the largest search context",
+    ),
+    (
+        "perplexity-chat-f75e653c",
+        "the catalog's request fee is that of the largest search context",
+    ),
+    (
+        "xai-responses-6ce53c14",
+        "server-side tool fees, not in the catalog",
+    ),
+    (
+        "xai-responses-ec08134a",
+        "server-side tool fees, not in the catalog",
+    ),
 ];
 
 #[test]
@@ -75,7 +126,10 @@ fn every_other_model_has_a_price() {
     let mut unpriced = BTreeSet::new();
     for case in cases() {
         if let Some(Err(why)) = cost(&book, &case, NOW_MS) {
-            let model = case.metered().model.unwrap_or_else(|| case.text("model_requested").into());
+            let model = case
+                .metered()
+                .model
+                .unwrap_or_else(|| case.text("model_requested").into());
             unpriced.insert(format!("{} {model}: {why:?}", case.text("provider")));
         }
     }

@@ -37,7 +37,13 @@ fn name_at(position: usize) -> (&'static str, &'static str) {
     let providers = CATALOG["providers"].as_array().unwrap();
     let names: Vec<_> = providers
         .iter()
-        .flat_map(|p| p["models"].as_array().unwrap().iter().map(move |m| (&p["id"], &m["id"])))
+        .flat_map(|p| {
+            p["models"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(move |m| (&p["id"], &m["id"]))
+        })
         .collect();
     let (provider, model) = names[position % names.len()];
     (provider.as_str().unwrap(), model.as_str().unwrap())
@@ -126,7 +132,11 @@ fn cost_of_text(name: (&str, &str), usage: &Usage, tier: Option<&str>) -> Option
 }
 
 fn tokens(input_tokens: u64, output_tokens: u64) -> Usage {
-    Usage { input_tokens, output_tokens, ..Usage::default() }
+    Usage {
+        input_tokens,
+        output_tokens,
+        ..Usage::default()
+    }
 }
 
 #[test]
@@ -145,7 +155,10 @@ fn known_models_resolve_under_the_names_of_every_route() {
         ("openai", "gpt-5.4-20260305"),
     ] {
         let priced = BOOK.resolve(provider, model, NOW_MS);
-        assert!(priced.is_some_and(|p| p.estimate_nanousd(1000, 1000) > 0), "{provider} {model}");
+        assert!(
+            priced.is_some_and(|p| p.estimate_nanousd(1000, 1000) > 0),
+            "{provider} {model}"
+        );
     }
     assert!(BOOK.resolve("openai", "gpt-none", NOW_MS).is_none());
     assert!(BOOK.resolve("nobody", "gpt-4o", NOW_MS).is_none());
@@ -160,20 +173,38 @@ fn an_unknown_tier_is_an_outcome() {
 
 #[test]
 fn a_price_is_that_of_its_day_and_hour() {
-    let o3 = |at_ms| BOOK.cost("openai", "o3", &tokens(1_000_000, 0), None, at_ms).unwrap();
+    let o3 = |at_ms| {
+        BOOK.cost("openai", "o3", &tokens(1_000_000, 0), None, at_ms)
+            .unwrap()
+    };
     assert_eq!(o3(1_749_000_000_000).nanousd, 10_000_000_000);
     assert_eq!(o3(1_749_600_000_000).nanousd, 2_000_000_000);
     let at = |hour: i64| (20_000 * 24 + hour) * 3_600_000;
-    let night = |hour| BOOK.cost("deepseek", "deepseek-chat", &tokens(1_000_000, 0), None, at(hour));
+    let night = |hour| {
+        BOOK.cost(
+            "deepseek",
+            "deepseek-chat",
+            &tokens(1_000_000, 0),
+            None,
+            at(hour),
+        )
+    };
     assert_eq!(night(20).unwrap().nanousd * 2, night(12).unwrap().nanousd);
 }
 
 #[test]
 fn long_context_prices_the_whole_request_and_each_round_by_itself() {
-    let cost = |usage: &Usage| BOOK.cost("openai", "gpt-5.4", usage, None, NOW_MS).unwrap().nanousd;
+    let cost = |usage: &Usage| {
+        BOOK.cost("openai", "gpt-5.4", usage, None, NOW_MS)
+            .unwrap()
+            .nanousd
+    };
     assert_eq!(cost(&tokens(272_000, 0)), 680_000_000);
     assert_eq!(cost(&tokens(272_001, 0)), 1_360_005_000);
-    let rounds = Usage { rounds: vec![tokens(200_000, 0), tokens(200_000, 0)], ..tokens(400_000, 0) };
+    let rounds = Usage {
+        rounds: vec![tokens(200_000, 0), tokens(200_000, 0)],
+        ..tokens(400_000, 0)
+    };
     assert_eq!(cost(&rounds), 1_000_000_000);
 }
 
@@ -184,18 +215,36 @@ fn passes_are_priced_as_their_own_models() {
         model: Some("claude-opus-4-8".into()),
         usage: tokens(1_000_000, 0),
     };
-    let usage = Usage { passes: vec![advisor], ..tokens(0, 0) };
-    let cost = BOOK.cost("anthropic", "claude-haiku-4-5", &usage, Some("standard"), NOW_MS).unwrap();
+    let usage = Usage {
+        passes: vec![advisor],
+        ..tokens(0, 0)
+    };
+    let cost = BOOK
+        .cost(
+            "anthropic",
+            "claude-haiku-4-5",
+            &usage,
+            Some("standard"),
+            NOW_MS,
+        )
+        .unwrap();
     assert_eq!(cost.nanousd, 5_000_000_000);
 }
 
 #[test]
 fn rounding_up_happens_once() {
     let usage = tokens(1, 1);
-    let cost = BOOK.cost("google", "gemini-2.5-flash", &usage, None, NOW_MS).unwrap();
+    let cost = BOOK
+        .cost("google", "gemini-2.5-flash", &usage, None, NOW_MS)
+        .unwrap();
     assert_eq!(cost.nanousd, 2_800, "0.3 and 2.5 USD per million, exact");
-    let cached = Usage { cached_input_tokens: 1, ..tokens(1, 0) };
-    let cost = BOOK.cost("openai", "gpt-4.1-nano", &cached, None, NOW_MS).unwrap();
+    let cached = Usage {
+        cached_input_tokens: 1,
+        ..tokens(1, 0)
+    };
+    let cost = BOOK
+        .cost("openai", "gpt-4.1-nano", &cached, None, NOW_MS)
+        .unwrap();
     assert_eq!(cost.nanousd, 25);
 }
 
@@ -217,16 +266,34 @@ fn layered() -> PriceBook {
 fn the_first_layer_that_matches_prices() {
     let book = layered();
     let cost = |model: &str, at_ms| {
-        let cost = book.cost("openai", model, &tokens(1_000_000, 0), None, at_ms).unwrap();
+        let cost = book
+            .cost("openai", model, &tokens(1_000_000, 0), None, at_ms)
+            .unwrap();
         (cost.layer, cost.nanousd)
     };
-    assert_eq!(cost("gpt-4o-mini", 999), (Layer::CustomerMultiplier, 135_000_000));
-    assert_eq!(cost("gpt-4o-mini", 1000), (Layer::CustomerPrice, 1_000_000_000));
-    assert_eq!(cost("gpt-4o-mini", 2000), (Layer::CustomerMultiplier, 135_000_000));
+    assert_eq!(
+        cost("gpt-4o-mini", 999),
+        (Layer::CustomerMultiplier, 135_000_000)
+    );
+    assert_eq!(
+        cost("gpt-4o-mini", 1000),
+        (Layer::CustomerPrice, 1_000_000_000)
+    );
+    assert_eq!(
+        cost("gpt-4o-mini", 2000),
+        (Layer::CustomerMultiplier, 135_000_000)
+    );
     assert_eq!(cost("gpt-4.1-nano", 4999), (Layer::Catalog, 100_000_000));
-    assert_eq!(cost("gpt-4.1-nano", 5000), (Layer::CustomerMultiplier, 50_000_000));
+    assert_eq!(
+        cost("gpt-4.1-nano", 5000),
+        (Layer::CustomerMultiplier, 50_000_000)
+    );
     assert_eq!(cost("in-house", 0), (Layer::CustomerPrice, 1000));
-    let version = book.resolve("openai", "gpt-4o-mini", 1000).unwrap().version().to_owned();
+    let version = book
+        .resolve("openai", "gpt-4o-mini", 1000)
+        .unwrap()
+        .version()
+        .to_owned();
     assert!(version.ends_with(":customer_price:c1"), "{version}");
 }
 
@@ -234,12 +301,21 @@ fn the_first_layer_that_matches_prices() {
 fn a_bad_segment_says_what_is_wrong() {
     for (segment, word) in [
         (json!({"version": "v"}), "providers"),
-        (json!({"version": "v", "providers": [], "multipliers": [
-            {"id": "m", "provider": "*", "model": "*", "multiplier": "1e3"}]}), "1e3"),
-        (json!({"version": "v", "providers": [{"id": "p", "models": [
-            {"id": "m", "match": {"regex": "("}, "prices": []}]}]}), "pattern"),
-        (json!({"version": "v", "providers": [{"id": "p", "models": [
-            {"id": "m", "match": {"equals": "m"}, "prices": [{"rates": {"input_mtok": "-1"}}]}]}]}), "model m"),
+        (
+            json!({"version": "v", "providers": [], "multipliers": [
+            {"id": "m", "provider": "*", "model": "*", "multiplier": "1e3"}]}),
+            "1e3",
+        ),
+        (
+            json!({"version": "v", "providers": [{"id": "p", "models": [
+            {"id": "m", "match": {"regex": "("}, "prices": []}]}]}),
+            "pattern",
+        ),
+        (
+            json!({"version": "v", "providers": [{"id": "p", "models": [
+            {"id": "m", "match": {"equals": "m"}, "prices": [{"rates": {"input_mtok": "-1"}}]}]}]}),
+            "model m",
+        ),
     ] {
         let error = PriceBook::load(&serde_json::to_vec(&segment).unwrap()).unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
@@ -248,8 +324,10 @@ fn a_bad_segment_says_what_is_wrong() {
 
 #[test]
 fn a_kind_of_price_from_the_future_is_an_outcome() {
-    let book = load(&json!({"version": "v", "providers": [{"id": "p", "models": [
-        {"id": "m", "match": {"equals": "m"}, "prices": [{"rates": {"input_mtok": "1", "thoughts_mtok": "1"}}]}]}]}));
+    let book = load(
+        &json!({"version": "v", "providers": [{"id": "p", "models": [
+        {"id": "m", "match": {"equals": "m"}, "prices": [{"rates": {"input_mtok": "1", "thoughts_mtok": "1"}}]}]}]}),
+    );
     let cost = book.cost("p", "m", &tokens(1, 0), None, 0);
     assert_eq!(cost, Err(Unpriced::Rate("thoughts_mtok".into())));
 }

@@ -38,7 +38,11 @@ fn is_finer(case: &Case, name: &str) -> bool {
 fn differences(case: &Case, metered: &Metered) -> Vec<String> {
     let expected = &case.index["usage"];
     let Some(usage) = &metered.usage else {
-        return if expected.is_null() { vec![] } else { vec!["no usage".to_owned()] };
+        return if expected.is_null() {
+            vec![]
+        } else {
+            vec!["no usage".to_owned()]
+        };
     };
     if expected.is_null() {
         if is_finer(case, "usage") {
@@ -50,7 +54,10 @@ fn differences(case: &Case, metered: &Metered) -> Vec<String> {
         let said = expected[name].as_u64().unwrap_or(0);
         (said != found && !is_finer(case, name)).then(|| format!("{name} {found}, not {said}"))
     };
-    counts(usage).iter().filter_map(|(name, found)| differs(name, *found)).collect()
+    counts(usage)
+        .iter()
+        .filter_map(|(name, found)| differs(name, *found))
+        .collect()
 }
 
 #[test]
@@ -66,12 +73,21 @@ fn usage_is_what_the_index_says() {
 #[test]
 fn passes_are_what_the_index_says() {
     for case in cases() {
-        let passes = case.metered().usage.map(|usage| usage.passes).unwrap_or_default();
+        let passes = case
+            .metered()
+            .usage
+            .map(|usage| usage.passes)
+            .unwrap_or_default();
         let expected = case.index["usage_extra"].as_array().unwrap().clone();
         assert_eq!(passes.len(), expected.len(), "{}", case.id);
         for (pass, expected) in passes.iter().zip(&expected) {
             assert_eq!(pass.kind, expected["kind"].as_str().unwrap(), "{}", case.id);
-            assert_eq!(pass.model.as_deref(), expected["model"].as_str(), "{}", case.id);
+            assert_eq!(
+                pass.model.as_deref(),
+                expected["model"].as_str(),
+                "{}",
+                case.id
+            );
             for (name, found) in counts(&pass.usage).iter().take(5) {
                 assert_eq!(Some(*found), expected[name].as_u64(), "{} {name}", case.id);
             }
@@ -104,7 +120,11 @@ fn stated_costs_are_read() {
         let found = case.metered().stated_cost_nanousd.unwrap();
         #[allow(clippy::cast_precision_loss)]
         let difference = found as f64 - stated * 1e9;
-        assert!(own_key || (-1e-3..=1.0).contains(&difference), "{}: {found}", case.id);
+        assert!(
+            own_key || (-1e-3..=1.0).contains(&difference),
+            "{}: {found}",
+            case.id
+        );
     }
 }
 
@@ -112,7 +132,10 @@ fn stated_costs_are_read() {
 fn errors_are_seen() {
     for case in cases() {
         let refused = case.index["status"].as_u64().unwrap() >= 400;
-        let in_band = case.index["tags"].as_array().unwrap().contains(&"error-in-band".into());
+        let in_band = case.index["tags"]
+            .as_array()
+            .unwrap()
+            .contains(&"error-in-band".into());
         assert_eq!(case.metered().failed, refused || in_band, "{}", case.id);
     }
 }
@@ -122,7 +145,9 @@ fn whole_answers_are_finished() {
     let unfinished: Vec<_> = cases()
         .iter()
         .filter(|case| {
-            let kind = case.index["response_headers"]["content-type"].as_str().unwrap_or("");
+            let kind = case.index["response_headers"]["content-type"]
+                .as_str()
+                .unwrap_or("");
             let readable = kind.contains("json") || kind.contains("event-stream");
             readable && case.text("api") != "files" && case.text("api") != "batches"
         })
@@ -136,7 +161,10 @@ struct Seeded(u64);
 
 impl Seeded {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % bound.max(1)
     }
 }
@@ -183,14 +211,19 @@ fn a_cut_answer_says_no_more_than_the_whole() {
             continue;
         };
         // Gemini's early chunks may overstate, and one recording holds several answers.
-        let may_fall = case.text("api") == "generate_content" || case.id == "azure-responses-c2ac1c74";
+        let may_fall =
+            case.text("api") == "generate_content" || case.id == "azure-responses-c2ac1c74";
         for cut in cuts(case.body.len()) {
             let mut meter = case.meter();
             meter.feed(&case.body[..cut]);
             let Some(part) = meter.finish().usage else {
                 continue;
             };
-            assert!(may_fall || part.output_tokens <= whole.output_tokens, "{} at {cut}", case.id);
+            assert!(
+                may_fall || part.output_tokens <= whole.output_tokens,
+                "{} at {cut}",
+                case.id
+            );
         }
     }
 }

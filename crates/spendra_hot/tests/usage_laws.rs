@@ -9,8 +9,18 @@ use spendra_hot::usage::{Dialect, Meter, UsageHider};
 
 fn dialects() -> impl Strategy<Value = Dialect> {
     prop::sample::select(vec![
-        "openai", "anthropic", "google", "cohere", "mistral", "openrouter", "azure", "xai",
-        "perplexity", "groq", "deepseek", "nobody",
+        "openai",
+        "anthropic",
+        "google",
+        "cohere",
+        "mistral",
+        "openrouter",
+        "azure",
+        "xai",
+        "perplexity",
+        "groq",
+        "deepseek",
+        "nobody",
     ])
     .prop_map(Dialect::of)
 }
@@ -18,10 +28,38 @@ fn dialects() -> impl Strategy<Value = Dialect> {
 /// Bytes that look enough like an answer to reach deep.
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     let pieces = prop::sample::select(vec![
-        "data: ", "event: x\n", "\n", "\r\n", "{", "}", "[", "]", "\"", ":", ",", "\\", "\\u",
-        "\"usage\":", "\"usageMetadata\":", "\"promptTokenCount\":", "\"delta\":", "\"choices\":",
-        "\"index\":", "\"content\":\"hi\"", "\"prompt_tokens\":5", "null", "1e400", "-1", "[DONE]",
-        "\"type\":\"message_start\"", "\"message\":", "\"error\":{}", "\u{feff}", " ", "é", "\\ud83d",
+        "data: ",
+        "event: x\n",
+        "\n",
+        "\r\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ":",
+        ",",
+        "\\",
+        "\\u",
+        "\"usage\":",
+        "\"usageMetadata\":",
+        "\"promptTokenCount\":",
+        "\"delta\":",
+        "\"choices\":",
+        "\"index\":",
+        "\"content\":\"hi\"",
+        "\"prompt_tokens\":5",
+        "null",
+        "1e400",
+        "-1",
+        "[DONE]",
+        "\"type\":\"message_start\"",
+        "\"message\":",
+        "\"error\":{}",
+        "\u{feff}",
+        " ",
+        "é",
+        "\\ud83d",
     ]);
     prop::collection::vec(pieces, 0..60).prop_map(|pieces| pieces.concat().into_bytes())
 }
@@ -74,11 +112,16 @@ fn stream(chunks: &[Chunk], line_end: &str, include_usage: bool) -> Vec<u8> {
         event(if chunk.filters {
             format!("{{\"choices\":[],\"prompt_filter_results\":[{text}]{usage}}}")
         } else {
-            format!("{{\"id\":\"a\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{text}}}}}]{usage}}}")
+            format!(
+                "{{\"id\":\"a\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{text}}}}}]{usage}}}"
+            )
         });
     }
     if include_usage {
-        event("{\"id\":\"a\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"total_tokens\":1}}".into());
+        event(
+            "{\"id\":\"a\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"total_tokens\":1}}"
+                .into(),
+        );
     }
     event("[DONE]".into());
     out.into_bytes()
@@ -134,7 +177,11 @@ fn real_streams_lose_their_usage_and_nothing_else() {
         meter.feed(&hidden);
         let (metered, whole) = (meter.finish(), case.metered());
         let also_says_it_elsewhere = case.text("provider") == "groq";
-        assert!(also_says_it_elsewhere || metered.usage.is_none(), "{}", case.id);
+        assert!(
+            also_says_it_elsewhere || metered.usage.is_none(),
+            "{}",
+            case.id
+        );
         assert_eq!(metered.delivered, whole.delivered, "{}", case.id);
         if whole.usage.is_none() {
             assert_eq!(hidden, case.body, "{}", case.id);

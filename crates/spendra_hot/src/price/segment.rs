@@ -71,7 +71,10 @@ pub(super) struct When {
 #[serde(untagged)]
 pub(super) enum Amount {
     Flat(String),
-    Stepped { base: String, above: Vec<(u64, String)> },
+    Stepped {
+        base: String,
+        above: Vec<(u64, String)>,
+    },
 }
 
 #[derive(Clone, Deserialize)]

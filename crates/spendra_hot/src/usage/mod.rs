@@ -2,18 +2,15 @@
 //!
 //! Sans-I/O: bytes in any split give the same answer, and what cannot be read is ignored.
 
-mod anthropic;
-mod cohere;
-mod counts;
 mod event;
-mod google;
 pub mod hide;
 mod meter;
-mod openai;
+mod read;
 mod sse;
 mod tally;
 mod text;
 mod values;
+mod walk;
 
 pub use hide::UsageHider;
 pub use meter::{Dialect, Meter};

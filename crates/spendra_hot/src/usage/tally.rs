@@ -2,11 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use super::counts::{Object, child, count, text};
 use super::event::{Event, is_present, object, string};
 use super::meter::Dialect;
-use super::openai::Face;
-use super::{Metered, Usage, anthropic, cohere, google, openai};
+use super::read::counts::{Object, child, count, text};
+use super::read::openai::Face;
+use super::read::{anthropic, cohere, google, openai};
+use super::{Metered, Usage};
 
 /// Which reading rule the last usage object is under.
 #[derive(Clone, Copy, Debug)]
@@ -117,9 +118,8 @@ impl Tally {
     }
 
     fn learn_searches(&mut self, event: &Event<'_>, items: &str) {
-        let stated = object(event.tool_usage).and_then(|tools| {
-            count(child(&tools, &["web_search"])?.get("num_requests"))
-        });
+        let stated = object(event.tool_usage)
+            .and_then(|tools| count(child(&tools, &["web_search"])?.get("num_requests")));
         let found = match event.candidates {
             Some(_) => google::web_queries(items),
             None => stated.unwrap_or_else(|| web_search_calls(items)),
@@ -252,5 +252,10 @@ fn web_search_calls(output: &str) -> u64 {
         item.get("type").and_then(|kind| kind.as_str()) == Some("web_search_call")
             && matches!(action, None | Some("search"))
     };
-    items.iter().filter(searched).count().try_into().unwrap_or(u64::MAX)
+    items
+        .iter()
+        .filter(searched)
+        .count()
+        .try_into()
+        .unwrap_or(u64::MAX)
 }
