@@ -64,8 +64,13 @@ impl KeyRing {
 }
 
 #[pyfunction]
-fn mint_key(environment: &str) -> PyResult<(String, String)> {
-    keys::mint(environment).map_err(hot_error)
+#[pyo3(signature = (environment, key_id=None))]
+fn mint_key(environment: &str, key_id: Option<String>) -> PyResult<(String, String)> {
+    match key_id {
+        Some(id) => keys::mint_again(environment, &id).map(|key| (key, id)),
+        None => keys::mint(environment),
+    }
+    .map_err(hot_error)
 }
 
 #[pyfunction]
