@@ -1,1 +1,1 @@
-"""The control plane: what operators write, compiled into signed snapshots and pushed to sidecars."""
+"""The control plane: what operators write, compiled, signed and pushed to sidecars."""

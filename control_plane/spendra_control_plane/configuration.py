@@ -76,7 +76,9 @@ def _master_key(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != _MASTER_KEY_BYTES:
-        msg = "SPENDRA_MASTER_KEY must be the base64 of 32 bytes; make one with `openssl rand -base64 32`."
+        msg = (
+            "SPENDRA_MASTER_KEY must be the base64 of 32 bytes, as `openssl rand -base64 32` makes."
+        )
         raise ConfigurationError(msg)
     return key
 

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from importlib.resources import files
 
 import uvloop
-from spendra.sealing import SealError
 
+from spendra.sealing import SealError
 from spendra_control_plane import serving
 from spendra_control_plane.api.app import build_app
+from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.plane import Plane
+from spendra_control_plane.authoring import organizations
 from spendra_control_plane.configuration import (
     EXIT_BAD_CONFIGURATION,
     EXIT_STORE_UNAVAILABLE,
@@ -48,7 +50,7 @@ def main(argv: list[str]) -> int:
 
 def start(environ: Mapping[str, str], prices: bytes) -> int:
     """Serve until a signal comes. `prices` are the bytes of the `prices` segment."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         uvloop.run(_run(read_configuration(environ), prices))
     except ConfigurationError as error:
@@ -111,6 +113,7 @@ def _compose(
         feed=feed,
         reader=Reader(pool, vault),
         sidecars=Sidecars(pool),
+        metrics=Metrics(),
         bootstrap_token=configuration.admin_token,
     )
     return plane, floors
@@ -119,10 +122,11 @@ def _compose(
 async def _catch_up(plane: Plane, floors: Floors) -> None:
     """What a crash or an upgrade left undone: floors not raised, prices not published."""
     try:
-        await plane.publisher.refresh_prices()
+        await organizations.check_vault(plane.pool, plane.publisher.vault)
     except SealError:
         msg = "SPENDRA_MASTER_KEY is not the one that sealed this database's secrets."
         raise ConfigurationError(msg) from None
+    await plane.publisher.refresh_prices()
     await floors.restore(plane.pool)
 
 

@@ -6,7 +6,6 @@ import os
 import sys
 
 from spendra.schema import Migration, migrations
-
 from spendra_control_plane.configuration import (
     EXIT_BAD_CONFIGURATION,
     EXIT_STORE_UNAVAILABLE,
@@ -45,7 +44,8 @@ def render(found: list[Migration]) -> str:
     """One script that does what `apply` does to an empty database."""
     parts = [_lock(), SQL["make_record"]]
     for migration in found:
-        record = f"INSERT INTO spendra.migrations (name, sha256) VALUES ('{migration.name}', '{migration.sha256}');"
+        record = SQL["record"].replace("$1", f"'{migration.name}'")
+        record = record.replace("$2", f"'{migration.sha256}'")
         parts += [f"-- {migration.name}", migration.sql.rstrip(), record]
     return "BEGIN;\n" + "\n\n".join(parts) + "\nCOMMIT;\n"
 

@@ -37,7 +37,7 @@ async def serve(app: Any, host: str, port: int, on_stop: Callable[[], None]) -> 
     await _either(serving, stop)
     LOG.info("stopping")
     on_stop()
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await _finish(serving)
 
 

@@ -41,11 +41,10 @@ def build_app(plane: Plane) -> FastAPI:
     """The whole face over the parts of one control plane."""
     app = FastAPI(title="Spendra control plane", version="1")
     app.state.plane = plane
-    app.state.metrics = Metrics()
     for room in ROOMS:
         app.include_router(room.router)
     problems.install(app)
-    app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(Observed, metrics=plane.metrics)
     return app
 
 

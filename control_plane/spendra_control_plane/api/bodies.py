@@ -18,9 +18,9 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+
 from spendra.money import MAX_AMOUNT_NANOUSD, usd_to_nanousd
 from spendra.snapshot import Rules
-
 from spendra_control_plane.authoring.selectors import check_key_scope, read_selector
 
 LARGEST_TOKENS = 2**31 - 1
@@ -113,7 +113,9 @@ def _selector(written: dict[str, str | list[str]]) -> dict[str, str | list[str]]
 
 Name = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$"),
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$"
+    ),
 ]
 Dollars = Annotated[
     int, BeforeValidator(_dollars), WithJsonSchema({"type": "string", "examples": ["12.50"]})

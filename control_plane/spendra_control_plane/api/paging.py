@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import Depends, Query
 
-from spendra_control_plane.authoring.refusals import invalid
+from spendra_control_plane.authoring.refusals import refuse_invalid
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
@@ -45,7 +45,7 @@ class Asked:
             keys = []
         if len(keys) != length:
             detail = "The cursor is not one that this route gave; start again without it."
-            raise invalid(detail)
+            refuse_invalid(detail)
         return keys
 
     def page(self, items: list[dict[str, Any]], *columns: str) -> dict[str, Any]:
@@ -54,7 +54,9 @@ class Asked:
         more = len(items) > self._limit
         return {
             "items": shown,
-            "next_cursor": encode([_text(shown[-1][column]) for column in columns]) if more else None,
+            "next_cursor": encode([_text(shown[-1][column]) for column in columns])
+            if more
+            else None,
         }
 
 

@@ -2,10 +2,11 @@
 
 import hmac
 from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple, cast
+from typing import Annotated, NamedTuple, NoReturn, cast
 
 from fastapi import Depends, Request
 
+from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.authoring import organizations
 from spendra_control_plane.authoring.refusals import Refusal
 from spendra_control_plane.snapshots.feed import Feed
@@ -24,6 +25,7 @@ class Plane:
     feed: Feed
     reader: Reader
     sidecars: Sidecars
+    metrics: Metrics
     bootstrap_token: str = field(repr=False)
 
 
@@ -44,7 +46,7 @@ InPlane = Annotated[Plane, Depends(plane_of)]
 def _bearer(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise _unauthorized("Send the header 'Authorization: Bearer <token>'.")
+        _refuse_unknown("Send the header 'Authorization: Bearer <token>'.")
     return token.strip()
 
 
@@ -53,23 +55,27 @@ Bearer = Annotated[str, Depends(_bearer)]
 
 def _bootstrap(plane: InPlane, token: Bearer) -> None:
     if not _is_bootstrap(plane, token):
-        raise _unauthorized("Organizations are created and listed with SPENDRA_ADMIN_TOKEN only.")
+        _refuse_unknown("Organizations are created and listed with SPENDRA_ADMIN_TOKEN only.")
 
 
 async def _operator(plane: InPlane, token: Bearer) -> str:
     if _is_bootstrap(plane, token):
-        detail = "SPENDRA_ADMIN_TOKEN only creates and lists organizations; use the organization's admin token."
-        raise Refusal(403, "Not allowed", detail)
+        detail = (
+            "SPENDRA_ADMIN_TOKEN only creates and lists organizations; "
+            "use the organization's admin token."
+        )
+        title = "Not allowed"
+        raise Refusal(403, title, detail)
     org_id = await organizations.org_of_admin(plane.pool, token)
     if org_id is None:
-        raise _unauthorized("This admin token is unknown or revoked.")
+        _refuse_unknown("This admin token is unknown or revoked.")
     return org_id
 
 
 async def _sidecar(plane: InPlane, token: Bearer) -> SidecarCaller:
     org_id = await organizations.org_of_sidecar(plane.pool, token)
     if org_id is None:
-        raise _unauthorized("This sidecar token is unknown or revoked.")
+        _refuse_unknown("This sidecar token is unknown or revoked.")
     return SidecarCaller(org_id, token)
 
 
@@ -83,5 +89,6 @@ def _is_bootstrap(plane: Plane, token: str) -> bool:
     return hmac.compare_digest(token.encode(), plane.bootstrap_token.encode())
 
 
-def _unauthorized(detail: str) -> Refusal:
-    return Refusal(401, "Not authenticated", detail)
+def _refuse_unknown(detail: str) -> NoReturn:
+    title = "Not authenticated"
+    raise Refusal(401, title, detail)

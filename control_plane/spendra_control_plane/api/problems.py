@@ -16,9 +16,7 @@ LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem(
-    request: Request, status: int, title: str, detail: str, **more: object
-) -> JSONResponse:
+def problem(request: Request, status: int, title: str, detail: str, **more: object) -> JSONResponse:
     """One problem answer. `more` are further members of the object."""
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -71,7 +69,9 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         404: f"There is no {request.method} {request.url.path} here.",
         405: f"{request.url.path} does not take {request.method}.",
     }
-    return problem(request, error.status_code, error.detail, details.get(error.status_code, error.detail))
+    return problem(
+        request, error.status_code, error.detail, details.get(error.status_code, error.detail)
+    )
 
 
 async def _store_away(request: Request, error: Exception) -> JSONResponse:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query
-from spendra.snapshot import Selector
 
+from spendra.snapshot import Selector
 from spendra_control_plane.api.paging import Asked
-from spendra_control_plane.authoring.refusals import invalid
+from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.authoring.selectors import read_selector
 from spendra_control_plane.reporting.ledger import Question
 
@@ -17,7 +17,7 @@ Moment = Annotated[str | None, Query(description="ISO 8601; UTC unless it says o
 ScopeText = Annotated[str, Query(description="`project=checkout,label:feature=search`")]
 
 
-def _question(  # noqa: PLR0913 - one for each parameter of the query
+def _question(
     asked: Annotated[Asked, Depends(Asked)],
     start: Annotated[Moment, Query(alias="from")] = None,
     end: Annotated[Moment, Query(alias="to")] = None,
@@ -43,7 +43,7 @@ def read_scope(text: str) -> Selector:
         return read_selector(written)
     except (ValueError, TypeError, AttributeError) as error:
         detail = f"The scope cannot be read ({error}); write it like 'project=checkout'."
-        raise invalid(detail) from None
+        refuse_invalid(detail)
 
 
 def _pairs(text: str) -> dict[str, str | list[str]]:
@@ -62,7 +62,7 @@ def _moment(name: str, text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError:
         detail = f"'{name}' is not a moment; write it like 2026-12-01T00:00:00Z."
-        raise invalid(detail) from None
+        refuse_invalid(detail)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -73,4 +73,4 @@ def _before(keys: list[str]) -> tuple[datetime, UUID] | None:
         return datetime.fromisoformat(keys[0]), UUID(keys[1])
     except ValueError:
         detail = "The cursor is not one that this route gave; start again without it."
-        raise invalid(detail) from None
+        refuse_invalid(detail)

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from spendra.snapshot import Selector
-
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.organizations import new_id
-from spendra_control_plane.authoring.refusals import conflict, not_found
+from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
 from spendra_control_plane.snapshots.publish import Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -77,14 +76,14 @@ async def read(connection: Connection, org_id: str, budget_id: str) -> Row:
     """Raises Refusal when there is none of that id."""
     row = await connection.fetchrow(SQL["get"], org_id, budget_id)
     if row is None:
-        raise not_found("budget", budget_id)
+        refuse_missing("budget", budget_id)
     return row
 
 
 async def _read_open(connection: Connection, org_id: str, budget_id: str) -> Row:
     row = await read(connection, org_id, budget_id)
     if row["state"] == "closed":
-        raise conflict(f"The budget {budget_id!r} is closed; create a new one.")
+        refuse_conflict(f"The budget {budget_id!r} is closed; create a new one.")
     return row
 
 
@@ -108,5 +107,6 @@ def _columns(draft: Draft) -> tuple[object, ...]:
 
 
 def _view(row: Row) -> dict[str, Any]:
-    columns = {name: value for name, value in row.items() if name not in {"selector", "limit_nanousd"}}
+    renamed = {"selector", "limit_nanousd"}
+    columns = {name: value for name, value in row.items() if name not in renamed}
     return {**columns, "scope": row["selector"], **amount("limit", row["limit_nanousd"])}

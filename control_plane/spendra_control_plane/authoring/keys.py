@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from spendra_control_plane import keys
 from spendra_control_plane.authoring import scopes
 from spendra_control_plane.authoring.amounts import amount
-from spendra_control_plane.authoring.refusals import conflict, not_found
+from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
 from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -46,7 +46,7 @@ async def rotate(
     async with publisher.change(org_id) as change:
         row = await _read(change.connection, org_id, key_id)
         if row["state"] == "revoked":
-            raise _revoked(key_id)
+            _refuse_revoked(key_id)
         minted = await _mint(publisher, change, row["environment"])
         await change.connection.execute(SQL["expire_hashes"], org_id, key_id, grace_seconds)
         await change.connection.execute(SQL["insert_hash"], org_id, key_id, minted.hash)
@@ -59,7 +59,7 @@ async def set_state(publisher: Publisher, org_id: str, key_id: str, state: str) 
     async with publisher.change(org_id) as change:
         row = await _read(change.connection, org_id, key_id)
         if row["state"] == "revoked" and state != "revoked":
-            raise _revoked(key_id)
+            _refuse_revoked(key_id)
         await change.connection.execute(SQL["set_state"], org_id, key_id, state)
         change.restricts = state != "active"
         return _view(await _read(change.connection, org_id, key_id))
@@ -84,7 +84,7 @@ async def _mint(publisher: Publisher, change: Change, environment: str) -> keys.
 async def _read(connection: Connection, org_id: str, key_id: str) -> Row:
     row = await connection.fetchrow(SQL["get"], org_id, key_id)
     if row is None:
-        raise not_found("key", key_id)
+        refuse_missing("key", key_id)
     return row
 
 
@@ -104,5 +104,5 @@ def _view(row: Row) -> dict[str, Any]:
     return {**columns, **amount("max_request", row["max_request_nanousd"])}
 
 
-def _revoked(key_id: str) -> Exception:
-    return conflict(f"The key {key_id!r} is revoked for ever; create a new one.")
+def _refuse_revoked(key_id: str) -> NoReturn:
+    refuse_conflict(f"The key {key_id!r} is revoked for ever; create a new one.")

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from spendra.ids import name_id
 from spendra.snapshot import to_text
-
-from spendra_control_plane.authoring.refusals import conflict
 from spendra_control_plane.snapshots.publish import Publisher
-from spendra_control_plane.stores.postgres import Connection, Pool, UniqueViolation
+from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.stores.sql import statements
 from spendra_control_plane.stores.vault import Vault
 
@@ -35,7 +34,9 @@ async def create(publisher: Publisher, name: str) -> dict[str, Any]:
     async with publisher.pool.acquire() as connection, connection.transaction():
         await _insert(connection, publisher.vault, org_id, name, signing_key)
         await connection.execute(SQL["insert_admin_token"], org_id, admin.id, digest(admin.text))
-        await connection.execute(SQL["insert_sidecar_token"], org_id, sidecar.id, digest(sidecar.text))
+        await connection.execute(
+            SQL["insert_sidecar_token"], org_id, sidecar.id, digest(sidecar.text)
+        )
     async with publisher.change(org_id):
         pass
     return {
@@ -52,7 +53,9 @@ async def page(pool: Pool, after: str, limit: int) -> list[dict[str, Any]]:
     return [{**row, "snapshot_public_key": to_text(row["snapshot_public_key"])} for row in rows]
 
 
-async def configure(publisher: Publisher, org_id: str, default_output_tokens: int) -> dict[str, Any]:
+async def configure(
+    publisher: Publisher, org_id: str, default_output_tokens: int
+) -> dict[str, Any]:
     async with publisher.change(org_id) as change:
         await change.connection.execute(SQL["configure"], org_id, default_output_tokens)
     return {"default_output_tokens": default_output_tokens}
@@ -60,6 +63,12 @@ async def configure(publisher: Publisher, org_id: str, default_output_tokens: in
 
 async def settings(pool: Pool, org_id: str) -> dict[str, Any]:
     return {"default_output_tokens": await pool.fetchval(SQL["settings"], org_id)}
+
+
+async def check_vault(pool: Pool, vault: Vault) -> None:
+    """Raises SealError when the stored secrets were sealed under another master key."""
+    for row in await pool.fetch(SQL["a_secret"]):
+        vault.unseal(row["id"], "key_pepper", row["key_pepper_sealed"])
 
 
 async def org_of_admin(pool: Pool, token: str) -> str | None:
@@ -92,8 +101,4 @@ async def _insert(
     pepper = vault.seal(org_id, "key_pepper", os.urandom(_SECRET_BYTES))
     signing = vault.seal(org_id, "signing_key", signing_key.private_bytes_raw())
     public = signing_key.public_key().public_bytes_raw()
-    try:
-        await connection.execute(SQL["insert"], org_id, name, pepper, signing, public)
-    except UniqueViolation:
-        detail = f"An organization named {name!r} exists already; choose another name."
-        raise conflict(detail) from None
+    await connection.execute(SQL["insert"], org_id, name, pepper, signing, public)

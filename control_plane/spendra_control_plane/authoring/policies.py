@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from spendra.snapshot import Rules, Selector
 
+from spendra.snapshot import Rules, Selector
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.organizations import new_id
-from spendra_control_plane.authoring.refusals import conflict, not_found
+from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
 from spendra_control_plane.snapshots.publish import Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -65,14 +65,14 @@ async def page(
 async def _read(connection: Connection, org_id: str, policy_id: str) -> Row:
     row = await connection.fetchrow(SQL["get"], org_id, policy_id)
     if row is None:
-        raise not_found("policy", policy_id)
+        refuse_missing("policy", policy_id)
     return row
 
 
 async def _read_open(connection: Connection, org_id: str, policy_id: str) -> Row:
     row = await _read(connection, org_id, policy_id)
     if row["state"] == "closed":
-        raise conflict(f"The policy {policy_id!r} is closed; create a new one.")
+        refuse_conflict(f"The policy {policy_id!r} is closed; create a new one.")
     return row
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from spendra_control_plane.authoring.refusals import invalid, not_found
+from spendra_control_plane.authoring.refusals import refuse_invalid, refuse_missing
 from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -13,10 +13,11 @@ SQL = statements("providers")
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """`credential` None: keep the stored one."""
+    """`keeps_credential`: the stored one stays, and `credential` says nothing."""
 
     base_url: str
-    credential: str | None
+    keeps_credential: bool
+    credential: str
     models: list[str]
 
 
@@ -45,16 +46,19 @@ async def page(pool: Pool, org_id: str, after: str, limit: int) -> list[dict[str
 
 
 def _check_address(provider: str, draft: Draft, old: Row | None) -> None:
-    moved = old is not None and old["base_url"] != draft.base_url
-    if moved and old is not None and old["credential_sealed"] and draft.credential is None:
-        detail = f"The address of {provider!r} changes: give its credential again, or '' for none."
-        raise invalid(detail)
+    if old is None or not draft.keeps_credential or not old["credential_sealed"]:
+        return
+    if old["base_url"] != draft.base_url:
+        detail = (
+            f"The address of {provider!r} changes: give its credential again, or null for none."
+        )
+        refuse_invalid(detail)
 
 
 def _sealed(
     publisher: Publisher, change: Change, provider: str, draft: Draft, old: Row | None
 ) -> bytes | None:
-    if draft.credential is None:
+    if draft.keeps_credential:
         return old["credential_sealed"] if old is not None else None
     if not draft.credential:
         return None
@@ -65,7 +69,7 @@ def _sealed(
 async def _read(change: Change, provider: str) -> Row:
     row = await change.connection.fetchrow(SQL["get"], change.org_id, provider)
     if row is None:
-        raise not_found("provider", provider)
+        refuse_missing("provider", provider)
     return row
 
 

@@ -1,5 +1,7 @@
 """Why an operator's request cannot be done; each becomes one problem answer."""
 
+from typing import NoReturn
+
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
     """`detail` is a sentence that says what to do."""
@@ -11,13 +13,16 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
         self.detail = detail
 
 
-def not_found(what: str, name: str) -> Refusal:
-    return Refusal(404, "Not found", f"There is no {what} {name!r} in this organization.")
+def refuse_missing(what: str, name: str) -> NoReturn:
+    title = "Not found"
+    raise Refusal(404, title, f"There is no {what} {name!r} in this organization.")
 
 
-def conflict(detail: str) -> Refusal:
-    return Refusal(409, "Conflict", detail)
+def refuse_conflict(detail: str) -> NoReturn:
+    title = "Conflict"
+    raise Refusal(409, title, detail)
 
 
-def invalid(detail: str) -> Refusal:
-    return Refusal(422, "Invalid request", detail)
+def refuse_invalid(detail: str) -> NoReturn:
+    title = "Invalid request"
+    raise Refusal(422, title, detail)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spendra_control_plane.authoring.refusals import conflict, invalid, not_found
+from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_invalid, refuse_missing
 from spendra_control_plane.snapshots.ancestry import ancestors
 from spendra_control_plane.snapshots.compile import read_parents
 from spendra_control_plane.snapshots.publish import Change, Publisher
@@ -47,7 +47,7 @@ async def create(
             await change.connection.execute(SQL["insert"], org_id, kind.name, name)
         except UniqueViolation:
             detail = f"The {kind.name} {name!r} exists already; change it with PATCH."
-            raise conflict(detail) from None
+            refuse_conflict(detail)
         await _write(change, kind, name, draft)
         return await _read(change.connection, org_id, kind, name)
 
@@ -68,9 +68,7 @@ async def get(pool: Pool, org_id: str, kind: Kind, name: str) -> dict[str, Any]:
         return await _read(connection, org_id, kind, name)
 
 
-async def page(
-    pool: Pool, org_id: str, kind: Kind, after: str, limit: int
-) -> list[dict[str, Any]]:
+async def page(pool: Pool, org_id: str, kind: Kind, after: str, limit: int) -> list[dict[str, Any]]:
     rows = await pool.fetch(SQL["page"], org_id, kind.name, after, limit)
     return [_view(kind, row) for row in rows]
 
@@ -81,7 +79,7 @@ async def register(connection: Connection, org_id: str, scope: Mapping[str, str]
         await connection.execute(SQL["register"], org_id, kind, name)
         if await connection.fetchval(SQL["state"], org_id, kind, name) == "archived":
             detail = f"The {kind} {name!r} is archived; set its state to 'active' first."
-            raise conflict(detail)
+            refuse_conflict(detail)
 
 
 async def _write(change: Change, kind: Kind, name: str, draft: Draft) -> None:
@@ -104,18 +102,18 @@ async def _set_parent(
         return
     if await connection.fetchval(SQL["state"], org_id, parent_kind, parent_name) is None:
         detail = f"There is no {parent_kind} {parent_name!r}; create it first."
-        raise invalid(detail)
+        refuse_invalid(detail)
     above = ancestors((parent_kind, parent_name), await read_parents(connection, org_id))
     if child in above:
         detail = f"The {parent_kind} {parent_name!r} is below the {child[0]} {child[1]!r} already."
-        raise invalid(detail)
+        refuse_invalid(detail)
     await connection.execute(SQL["insert_parent"], org_id, *child, parent_kind, parent_name)
 
 
 async def _read(connection: Connection, org_id: str, kind: Kind, name: str) -> dict[str, Any]:
     row = await connection.fetchrow(SQL["get"], org_id, kind.name, name)
     if row is None:
-        raise not_found(kind.name, name)
+        refuse_missing(kind.name, name)
     return _view(kind, row)
 
 

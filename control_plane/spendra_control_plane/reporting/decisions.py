@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from spendra_control_plane.authoring.amounts import amount
-from spendra_control_plane.authoring.refusals import not_found
+from spendra_control_plane.authoring.refusals import refuse_missing
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 
@@ -23,18 +23,22 @@ _OPEN_STATES = ("lost", "reserved")
 
 async def decision(pool: Pool, org_id: str, decision_id: str) -> dict[str, Any]:
     """Raises Refusal when there is none of that id."""
-    try:
-        parsed = UUID(decision_id)
-    except ValueError:
-        raise not_found("decision", decision_id) from None
+    parsed = _parse(decision_id)
     async with pool.acquire() as connection:
         attempts = await connection.fetch(SQL["attempts"], org_id, parsed)
         refusal = await connection.fetchrow(SQL["refusal"], org_id, parsed)
         if attempts:
             return await _tried(connection, org_id, attempts, refusal)
-        if refusal is not None:
-            return await _refused(connection, org_id, refusal)
-    raise not_found("decision", decision_id)
+        if refusal is None:
+            refuse_missing("decision", decision_id)
+        return await _refused(connection, org_id, refusal)
+
+
+def _parse(decision_id: str) -> UUID:
+    try:
+        return UUID(decision_id)
+    except ValueError:
+        refuse_missing("decision", decision_id)
 
 
 async def budgets_of(

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from spendra.snapshot import Selector
-
 from spendra_control_plane.reporting.decisions import amounts, budgets_of, usage
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 
 SQL = statements("reporting")
+ENTRY_FIELDS = ("entry_id", "kind", "account", "amount_nanousd", "booked_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,7 @@ class Question:
     before: tuple[datetime, UUID] | None
 
 
-async def page(
-    pool: Pool, org_id: str, question: Question, limit: int
-) -> list[dict[str, Any]]:
+async def page(pool: Pool, org_id: str, question: Question, limit: int) -> list[dict[str, Any]]:
     before = question.before or (None, None)
     arguments = (question.start, question.end, question.scope, question.decision_id, *before)
     async with pool.acquire() as connection:
@@ -46,9 +44,7 @@ async def _entries(
     decisions = list({row["decision_id"] for row in rows})
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     for row in await connection.fetch(SQL["entries"], org_id, decisions):
-        found[row["reservation_id"]].append(
-            {name: row[name] for name in ("entry_id", "kind", "account", "amount_nanousd", "booked_at")}
-        )
+        found[row["reservation_id"]].append({name: row[name] for name in ENTRY_FIELDS})
     return found
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from spendra.ids import account_id
 from spendra.periods import FOREVER_S, Window, window
 from spendra.snapshot import BudgetRecord
-
 from spendra_control_plane.authoring import budgets
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.snapshots.compile import budget_record

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+
 from spendra.snapshot import (
     BudgetRecord,
     KeyHash,
@@ -16,7 +17,6 @@ from spendra.snapshot import (
     Rules,
     SecretsSegment,
 )
-
 from spendra_control_plane.snapshots.ancestry import Parents, flatten
 from spendra_control_plane.stores.postgres import Connection, Row
 from spendra_control_plane.stores.sql import statements

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from spendra.snapshot import SCHEMA_VERSION, Manifest, segment_hash, sign
 
+from spendra.snapshot import SCHEMA_VERSION, Manifest, segment_hash, sign
 from spendra_control_plane.snapshots.compile import Compiled, compile_segments
 from spendra_control_plane.snapshots.floors import Floors
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
@@ -93,9 +93,7 @@ class Publisher:
             segments=hashes,
         )
         raw, signature = sign(manifest, self._signing_key(org))
-        await connection.execute(
-            SQL["insert_snapshot"], org["id"], version, raw, signature, hashes
-        )
+        await connection.execute(SQL["insert_snapshot"], org["id"], version, raw, signature, hashes)
 
     def _signing_key(self, org: Row) -> Ed25519PrivateKey:
         raw = self.vault.unseal(org["id"], "signing_key", org["signing_key_sealed"])

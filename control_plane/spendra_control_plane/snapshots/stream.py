@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 from anyio import CancelScope
+
 from spendra.sealing import derive_key, seal
 from spendra.snapshot import SECRETS_CONTEXT, Envelope, to_text
-
 from spendra_control_plane.snapshots.feed import Feed, Subscription
 from spendra_control_plane.snapshots.reader import Published, Reader
 from spendra_control_plane.snapshots.sidecars import Sidecars

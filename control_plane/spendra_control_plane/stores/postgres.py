@@ -84,5 +84,5 @@ async def _prepare(connection: Any) -> None:  # noqa: ANN401
         "jsonb",
         schema="pg_catalog",
         encoder=lambda value: msgspec.json.encode(value).decode(),
-        decoder=lambda text: msgspec.json.decode(text),
+        decoder=msgspec.json.decode,
     )

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
+
 from spendra.balances import min_version_key
 
 TIMEOUT_S = 1.0

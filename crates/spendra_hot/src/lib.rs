@@ -2,10 +2,12 @@
 //! `py/` is the only place that names `PyO3`, and nothing imports it.
 
 pub mod error;
+mod glob;
 pub mod inspect;
 pub mod keys;
 pub mod policy;
 pub mod price;
+pub mod relay;
 pub mod tokens;
 pub mod usage;
 

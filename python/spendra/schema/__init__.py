@@ -15,12 +15,10 @@ class Migration(NamedTuple):
 
 def migrations() -> list[Migration]:
     """Every migration, in the order in which they apply."""
-    found = [
-        file for file in files(__name__).joinpath("migrations").iterdir() if file.name.endswith(".sql")
-    ]
-    return [
-        _read(file.name, file.read_bytes()) for file in sorted(found, key=lambda file: file.name)
-    ]
+    folder = files(__name__).joinpath("migrations")
+    found = [file for file in folder.iterdir() if file.name.endswith(".sql")]
+    found.sort(key=lambda file: file.name)
+    return [_read(file.name, file.read_bytes()) for file in found]
 
 
 def _read(file_name: str, content: bytes) -> Migration:

@@ -1,10 +1,9 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.plane import InPlane, Plane
 from spendra_control_plane.stores.postgres import StoreError
 from spendra_control_plane.stores.redis import FloorError
@@ -28,10 +27,9 @@ async def readyz(plane: InPlane) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics(request: Request, plane: InPlane) -> Response:
-    found: Metrics = request.app.state.metrics
-    found.streams.set(len(plane.feed.subscriptions()))
-    return found.render()
+async def metrics(plane: InPlane) -> Response:
+    plane.metrics.streams.set(len(plane.feed.subscriptions()))
+    return plane.metrics.render()
 
 
 async def _postgres(plane: Plane) -> bool:

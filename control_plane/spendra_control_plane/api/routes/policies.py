@@ -17,9 +17,7 @@ router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=ExactRo
 @router.post("", status_code=201)
 async def create_policy(plane: InPlane, org_id: Operator, body: NewPolicy) -> dict[str, Any]:
     selector = read_selector(body.scope)
-    return await policies.create(
-        plane.publisher, org_id, body.name, selector, body.rules.rules()
-    )
+    return await policies.create(plane.publisher, org_id, body.name, selector, body.rules.rules())
 
 
 @router.get("")

@@ -19,9 +19,12 @@ Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 async def put_provider(
     plane: InPlane, org_id: Operator, provider: Provider, body: ProviderBody
 ) -> dict[str, Any]:
-    """Without `credential` the stored one stays, unless the address changes."""
+    """Without the field `credential` the stored one stays; null takes it away."""
     draft = providers.Draft(
-        base_url=body.base_url, credential=body.credential, models=body.models
+        base_url=body.base_url,
+        keeps_credential="credential" not in body.given(),
+        credential=body.credential or "",
+        models=body.models,
     )
     return await providers.put(plane.publisher, org_id, provider, draft)
 

@@ -23,7 +23,9 @@ _BODIES: dict[str, tuple[type[bodies.ScopeBody], type[bodies.ScopeBody]]] = {
 
 def _draft(body: bodies.ScopeBody) -> Draft:
     given = body.given()
-    fields = {name: given[name] for name in ("display_name", "state") if name in given}
+    fields: dict[str, object] = {
+        name: given[name] for name in ("display_name", "state") if name in given
+    }
     attributes = dict(given.get("attributes") or {})
     if "email" in given:
         attributes["email"] = given["email"]

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import InPlane, InSidecar, Operator
-from spendra_control_plane.authoring.refusals import invalid
+from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.snapshots.feed import Subscription
 from spendra_control_plane.snapshots.sidecars import Acknowledgement
 from spendra_control_plane.snapshots.stream import Stream
@@ -44,7 +44,7 @@ async def acknowledge(plane: InPlane, caller: InSidecar, request: Request) -> di
         said = msgspec.json.decode(await request.body(), type=Acknowledgement)
     except msgspec.DecodeError as error:
         detail = f"Not an acknowledgement: {error}."
-        raise invalid(detail) from None
+        refuse_invalid(detail)
     await plane.sidecars.acknowledge(caller.org_id, said)
     if said.state == "refused":
         plane.feed.refused(caller.org_id, said.sidecar_id)

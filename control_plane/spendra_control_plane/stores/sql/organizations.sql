@@ -22,6 +22,9 @@ UPDATE spendra.organizations SET default_output_tokens = $2 WHERE id = $1;
 -- name: settings
 SELECT default_output_tokens FROM spendra.organizations WHERE id = $1;
 
+-- name: a_secret
+SELECT id, key_pepper_sealed FROM spendra.organizations ORDER BY created_at LIMIT 1;
+
 -- name: org_of_admin
 SELECT org_id FROM spendra.admin_tokens WHERE sha256 = $1 AND revoked_at IS NULL;
 

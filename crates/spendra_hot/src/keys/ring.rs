@@ -9,7 +9,8 @@ use super::segment::{HashRecord, KeyRecord, KeysSegment, State};
 use super::text::{self, Pepper};
 use super::KeyHash;
 use crate::error::Unusable;
-use crate::policy::{Globs, KEY_DIMENSIONS};
+use crate::glob::Globs;
+use crate::policy::KEY_DIMENSIONS;
 
 /// Dimensions and their values, sorted by dimension.
 pub type Scope = Box<[(Box<str>, Box<[Box<str>]>)]>;

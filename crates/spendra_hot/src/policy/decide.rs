@@ -88,8 +88,13 @@ impl Decision {
     fn reserve(&mut self, request: &Request<'_>, policies: &[&Policy], quote: &impl Quote) {
         let output = self.output_cap.unwrap_or(0).saturating_mul(request.inspected.choices);
         self.estimated_nanousd = quote.estimate_nanousd(self.estimated_input_tokens, output);
-        self.reserved_nanousd = quote.bound_nanousd(self.input_bound_tokens, output);
-        self.reserved_input_nanousd = quote.bound_nanousd(self.input_bound_tokens, 0);
+        let input = self.input_bound_tokens;
+        let bound = |output| match request.inspected.text_only {
+            true => quote.text_bound_nanousd(input, output),
+            false => quote.bound_nanousd(input, output),
+        };
+        self.reserved_nanousd = bound(output);
+        self.reserved_input_nanousd = bound(0);
         let key = request.principal;
         self.hear_amount(&key.key_id, key.max_request_nanousd);
         for policy in policies {

@@ -6,13 +6,17 @@ pub trait Prices {
         Self: 'a;
 
     /// None: this model has no price then.
-    fn resolve<'a>(&'a self, provider: &str, model: &str, at_ms: i64) -> Option<Self::Quote<'a>>;
+    fn resolve<'a>(&'a self, provider: &'a str, model: &str, at_ms: i64) -> Option<Self::Quote<'a>>;
 }
 
 /// One model's prices at one time.
 pub trait Quote {
     /// At the dearest tier, route and cache price; saturating.
     fn bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
+    /// The same for input that is known to be text.
+    fn text_bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
+        self.bound_nanousd(input_tokens, output_tokens)
+    }
     fn estimate_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
     fn context_window(&self) -> Option<u64>;
     /// Largest output of one choice.

@@ -1,7 +1,7 @@
 //! Rules about names: which models and providers, and how often.
 
 use super::decision::Decision;
-use super::glob::Globs;
+use crate::glob::Globs;
 use super::tree::{Policy, Rules};
 
 /// One list of a policy, and the name it is held against.

@@ -1,7 +1,7 @@
 //! Which requests a budget or policy is for.
 
 use super::facts::{Dimension, Facts};
-use super::glob::Globs;
+use crate::glob::Globs;
 use super::segment::SelectorRecord;
 use crate::error::Unusable;
 

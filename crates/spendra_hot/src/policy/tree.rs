@@ -1,7 +1,7 @@
 //! The compiled `policy` segment.
 
 use super::facts::Facts;
-use super::glob::Globs;
+use crate::glob::Globs;
 use super::segment::{PolicyRecord, PolicySegment, RulesRecord};
 use super::selector::Selector;
 use crate::error::Unusable;

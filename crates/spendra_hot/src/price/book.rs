@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use globset::GlobMatcher;
+use crate::glob::Globs;
 
 use super::matching::{Matcher, glob, with_dashed_date};
 use super::model::Model;
@@ -56,8 +56,8 @@ pub(super) struct Share {
 
 #[derive(Debug)]
 struct Names {
-    provider: GlobMatcher,
-    model: GlobMatcher,
+    provider: Globs,
+    model: Globs,
 }
 
 /// What a provider's model name means: positions in the book.
@@ -210,7 +210,7 @@ impl Customer {
     fn compile(price: &segment::CustomerPrice) -> Result<Self, BadPrices> {
         Ok(Self {
             id: price.id.clone(),
-            names: Names::compile(&price.provider, &price.model)?,
+            names: Names::compile(&price.provider, &price.model),
             service_tier: price.service_tier.clone(),
             effective: price.effective,
             rates: Rates::read(&price.rates)?,
@@ -226,7 +226,7 @@ impl Share {
     fn compile(share: &segment::Multiplier) -> Result<Self, BadPrices> {
         Ok(Self {
             id: share.id.clone(),
-            names: Names::compile(&share.provider, &share.model)?,
+            names: Names::compile(&share.provider, &share.model),
             effective: share.effective,
             parts: decimal::scaled(&share.multiplier, 6)?,
         })
@@ -238,12 +238,12 @@ impl Share {
 }
 
 impl Names {
-    fn compile(provider: &str, model: &str) -> Result<Self, BadPrices> {
-        Ok(Self { provider: glob(provider)?, model: glob(model)? })
+    fn compile(provider: &str, model: &str) -> Self {
+        Self { provider: glob(provider), model: glob(model) }
     }
 
     fn are_for(&self, provider: &str, model: &str) -> bool {
-        self.provider.is_match(provider) && self.model.is_match(model)
+        self.provider.matching(provider).is_some() && self.model.matching(model).is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which catalog entry a name means: genai-prices' clauses, without regard to case.
 
-use globset::{Glob, GlobMatcher};
+use crate::glob::Globs;
 use regex_lite::Regex;
 
 use super::BadPrices;
@@ -55,11 +55,9 @@ fn regex(pattern: &str) -> Result<Regex, BadPrices> {
     Regex::new(pattern).map_err(|error| BadPrices(format!("the pattern {pattern:?}: {error}")))
 }
 
-/// A name with `*` and `?` as wildcards.
-pub(super) fn glob(pattern: &str) -> Result<GlobMatcher, BadPrices> {
-    let glob = Glob::new(&pattern.to_lowercase());
-    glob.map(|glob| glob.compile_matcher())
-        .map_err(|error| BadPrices(format!("the name {pattern:?}: {error}")))
+/// A name with `*` and `?` as wildcards; lower case.
+pub(super) fn glob(pattern: &str) -> Globs {
+    Globs::new(&[pattern.to_lowercase()])
 }
 
 /// `-20251211` as `-2025-12-11`, the form catalogs use. None where there is no such date.

@@ -30,9 +30,12 @@ impl Principal {
     }
 
     fn scope(&self) -> BTreeMap<&str, Vec<&str>> {
-        let values = |values: &'_ [Box<str>]| values.iter().map(|value| &**value).collect();
-        self.0.scope.iter().map(|(name, all)| (&**name, values(all))).collect()
+        self.0.scope.iter().map(|(name, values)| (&**name, texts(values))).collect()
     }
+}
+
+fn texts(values: &[Box<str>]) -> Vec<&str> {
+    values.iter().map(|value| &**value).collect()
 }
 
 #[pyclass(frozen, module = "spendra._hot")]

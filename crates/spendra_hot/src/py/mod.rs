@@ -4,7 +4,9 @@ mod inspect;
 mod keys;
 mod policy;
 mod price;
+mod relay;
 mod tokens;
+mod usage;
 
 use std::fmt::Display;
 
@@ -41,9 +43,8 @@ fn _hot(module: &Bound<'_, PyModule>) -> PyResult<()> {
     keys::register(module)?;
     inspect::register(module)?;
     tokens::register(module)?;
-    // usage
+    usage::register(module)?;
     price::register(module)?;
     policy::register(module)?;
-    // relay
-    Ok(())
+    relay::register(module)
 }

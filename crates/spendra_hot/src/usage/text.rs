@@ -25,9 +25,8 @@ pub struct Delivered {
 
 impl Delivered {
     /// Output tokens of the delivered text, by a counter of one text's tokens.
-    pub fn tokens(&self, count: impl Fn(&str) -> usize) -> u64 {
-        let counted: usize = self.choices.iter().map(|text| count(&unescape(text))).sum();
-        let counted = u64::try_from(counted).unwrap_or(u64::MAX);
+    pub fn tokens(&self, count: impl Fn(&str) -> u64) -> u64 {
+        let counted: u64 = self.choices.iter().map(|text| count(&unescape(text))).sum();
         if self.dropped == 0 || self.kept == 0 {
             return counted;
         }

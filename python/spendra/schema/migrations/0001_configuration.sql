@@ -3,7 +3,7 @@
 
 CREATE TABLE spendra.organizations (
     id text PRIMARY KEY,
-    name text NOT NULL UNIQUE,
+    name text NOT NULL,
     -- Grows by one with each configuration change; the number of the newest snapshot.
     config_version bigint NOT NULL DEFAULT 0,
     -- The oldest snapshot that may still decide: raised by each change that takes something away.
