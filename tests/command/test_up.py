@@ -222,14 +222,15 @@ def test_an_upstream_of_ones_own_is_asked_instead(system: System) -> None:
         provider.terminate()
 
 
-def test_stores_of_ones_own_are_used_and_left_alone(system: System, directory: Path) -> None:
-    stores = System(directory / "stores")
-    stores.directory.mkdir(mode=0o755)
+def test_stores_of_ones_own_are_used_and_left_alone(directory: Path) -> None:
+    for name in ("lender", "borrower"):
+        (directory / name).mkdir()
+    stores, system = System(directory / "lender"), System(directory / "borrower")
     with stores.up():
         lent = stores.read()
         env = {
-            "SPENDRA_DATABASE_URL": lent["database_url"].replace("/spendra", "/postgres"),
-            "SPENDRA_REDIS_URL": lent["redis_url"].replace("/0", "/1"),
+            "SPENDRA_DATABASE_URL": lent["database_url"].removesuffix("spendra") + "postgres",
+            "SPENDRA_REDIS_URL": lent["redis_url"].removesuffix("0") + "1",
         }
         with pytest.MonkeyPatch.context() as patch:
             for name, url in env.items():

@@ -142,7 +142,7 @@ class _System:
             name="simulated-provider",
             argv=_argv("simulate-provider", "--port", str(port)),
             env=_environment(),
-            ready=_answers(api, f"{_url(port)}/v1/models"),
+            ready=_answers(api, f"{_url(port)}/simulator/requests"),
             grace_s=2.0,
         )
         await self.supervisor.start(program)

@@ -11,7 +11,7 @@ _WORDS: Final = (
     "time people way water day part place work week case point government company number group "
     "problem fact hand world house area money story month lot right study book eye job word "
     "business issue side kind head service friend father power hour game line end member law car "
-    "city community name president team minute idea body information back parent face"
+    "city community name door team minute idea body information back parent face"
 )
 
 
