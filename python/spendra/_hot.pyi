@@ -95,7 +95,25 @@ class Usage:
         reasoning_tokens: int = 0,
         input_audio_tokens: int = 0,
         output_audio_tokens: int = 0,
+        added_input_audio_tokens: int = 0,
+        cached_audio_tokens: int = 0,
+        input_image_tokens: int = 0,
+        cached_image_tokens: int = 0,
+        output_image_tokens: int = 0,
+        input_video_tokens: int = 0,
+        tool_use_input_tokens: int = 0,
+        hidden_output_tokens: int = 0,
+        citation_tokens: int = 0,
+        web_searches: int = 0,
+        file_searches: int = 0,
+        search_units: int = 0,
+        billable_characters: int = 0,
+        audio_ms: int = 0,
+        pages: int = 0,
+        annotated_pages: int = 0,
     ) -> Self: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
     input_tokens: Final[int]
     cached_input_tokens: Final[int]
     cache_write_tokens: Final[int]
@@ -105,6 +123,28 @@ class Usage:
     reasoning_tokens: Final[int]
     input_audio_tokens: Final[int]
     output_audio_tokens: Final[int]
+    added_input_audio_tokens: Final[int]
+    """The part of `input_audio_tokens` that is not in `input_tokens` (Mistral)."""
+    cached_audio_tokens: Final[int]
+    input_image_tokens: Final[int]
+    cached_image_tokens: Final[int]
+    output_image_tokens: Final[int]
+    input_video_tokens: Final[int]
+    tool_use_input_tokens: Final[int]
+    """Results of the provider's own tools, billed as input besides `input_tokens` (Gemini)."""
+    hidden_output_tokens: Final[int]
+    """Thinking that shows only in the total, billed besides `output_tokens` (Gemini)."""
+    citation_tokens: Final[int]
+    """Billed besides `output_tokens` (Perplexity)."""
+    web_searches: Final[int]
+    file_searches: Final[int]
+    search_units: Final[int]
+    billable_characters: Final[int]
+    audio_ms: Final[int]
+    pages: Final[int]
+    annotated_pages: Final[int]
+    passes: Final[list[tuple[str, str | None, Usage]]]
+    """Model passes billed besides: kind (`compaction`, `advisor_message`), own model, counts."""
 
 @final
 class Metered:
@@ -137,6 +177,9 @@ class Cost:
     price_version: Final[str]
     """Catalog version, layer and model entry that priced it."""
     layer: Final[str]
+    """`customer_price`, `customer_multiplier` or `catalog`."""
+    unpriced: Final[list[str]]
+    """Calls and pages that were used and have no price here, such as `web_searches_kcount`."""
 
 @final
 class PriceBook:
@@ -146,7 +189,7 @@ class PriceBook:
     def cost(
         self, provider: str, model: str, usage: Usage, *, service_tier: str | None, at_ms: int
     ) -> Cost | None:
-        """Exact cost, rounded up once. None: this model is unpriced then."""
+        """Exact cost, rounded up once. None: no price then for the model, at that tier."""
     def __len__(self) -> int: ...
 
 # --- policy -------------------------------------------------------------------------------
@@ -223,7 +266,7 @@ class Exchange:
     def next(self, future: Future[bytes | None]) -> bytes | None | bool:
         """The next bytes: at once (bytes, or None at the end), or False and the future tells."""
     def metered(self) -> Metered:
-        """What the meter knows by now."""
+        """What the answer says, if nothing more of it comes. Asked once, when it ended."""
     def cancel(self) -> None:
         """Close the upstream connection; idempotent."""
 

@@ -63,6 +63,7 @@ struct Names {
 /// What a provider's model name means: positions in the book.
 #[derive(Debug)]
 pub(super) struct Entry {
+    pub provider: String,
     pub model: Option<(usize, usize)>,
     pub customers: Vec<usize>,
     pub shares: Vec<usize>,
@@ -73,12 +74,26 @@ impl PriceBook {
     pub fn load(segment: &[u8]) -> Result<Self, BadPrices> {
         let segment: Segment = serde_json::from_slice(segment)
             .map_err(|error| BadPrices(format!("the prices segment: {error}")))?;
-        let ids: Vec<&str> = segment.providers.iter().map(|found| found.id.as_str()).collect();
+        let ids: Vec<&str> = segment
+            .providers
+            .iter()
+            .map(|found| found.id.as_str())
+            .collect();
         let providers = segment.providers.iter();
         Ok(Self {
-            providers: providers.map(|p| Provider::compile(p, &ids)).collect::<Result<_, _>>()?,
-            customers: segment.customer_prices.iter().map(Customer::compile).collect::<Result<_, _>>()?,
-            shares: segment.multipliers.iter().map(Share::compile).collect::<Result<_, _>>()?,
+            providers: providers
+                .map(|p| Provider::compile(p, &ids))
+                .collect::<Result<_, _>>()?,
+            customers: segment
+                .customer_prices
+                .iter()
+                .map(Customer::compile)
+                .collect::<Result<_, _>>()?,
+            shares: segment
+                .multipliers
+                .iter()
+                .map(Share::compile)
+                .collect::<Result<_, _>>()?,
             remembered: RwLock::default(),
             version: segment.version,
         })
@@ -90,7 +105,10 @@ impl PriceBook {
 
     /// Models in the catalog.
     pub fn len(&self) -> usize {
-        self.providers.iter().map(|provider| provider.models.len()).sum()
+        self.providers
+            .iter()
+            .map(|provider| provider.models.len())
+            .sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -98,10 +116,9 @@ impl PriceBook {
     }
 
     /// The price of a model at a time. None: no layer knows it then.
-    pub fn resolve<'a>(&'a self, provider: &'a str, model: &str, at_ms: i64) -> Option<Priced<'a>> {
+    pub fn resolve(&self, provider: &str, model: &str, at_ms: i64) -> Option<Priced<'_>> {
         let mut priced = Priced {
             book: self,
-            provider,
             entry: self.entry(provider, model)?,
             at_ms,
             version: String::new(),
@@ -119,7 +136,9 @@ impl PriceBook {
         service_tier: Option<&str>,
         at_ms: i64,
     ) -> Result<Cost, Unpriced> {
-        let priced = self.resolve(provider, model, at_ms).ok_or(Unpriced::Model)?;
+        let priced = self
+            .resolve(provider, model, at_ms)
+            .ok_or(Unpriced::Model)?;
         priced.cost(usage, service_tier)
     }
 
@@ -132,8 +151,14 @@ impl PriceBook {
     }
 
     fn entry(&self, provider: &str, model: &str) -> Option<Arc<Entry>> {
-        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = remembered.get(provider).and_then(|models| models.get(model)) {
+        let remembered = self
+            .remembered
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = remembered
+            .get(provider)
+            .and_then(|models| models.get(model))
+        {
             return found.clone();
         }
         drop(remembered);
@@ -143,7 +168,10 @@ impl PriceBook {
     }
 
     fn remember(&self, provider: &str, model: &str, found: Option<Arc<Entry>>) {
-        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self
+            .remembered
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let count: usize = remembered.values().map(HashMap::len).sum();
         if count >= MAX_REMEMBERED {
             remembered.clear();
@@ -158,6 +186,7 @@ impl PriceBook {
         let model = model.strip_prefix("models/").unwrap_or(&model);
         let at = |names: &Names| names.are_for(&provider, model);
         let entry = Entry {
+            provider: provider.clone(),
             model: self.find_model(&provider, model),
             customers: positions(&self.customers, |found| at(&found.names)),
             shares: positions(&self.shares, |found| at(&found.names)),
@@ -187,7 +216,9 @@ impl PriceBook {
         let fallback = &self.providers.get(provider)?.fallback;
         std::iter::once(&provider).chain(fallback).find_map(|at| {
             let models = &self.providers.get(*at)?.models;
-            let found = models.iter().position(|found| found.matcher.is_match(model))?;
+            let found = models
+                .iter()
+                .position(|found| found.matcher.is_match(model))?;
             Some((*at, found))
         })
     }
@@ -199,7 +230,11 @@ impl Provider {
         let models = provider.models.iter().map(Model::compile);
         Ok(Self {
             id: provider.id.clone(),
-            matcher: provider.r#match.as_ref().map(Matcher::compile).transpose()?,
+            matcher: provider
+                .r#match
+                .as_ref()
+                .map(Matcher::compile)
+                .transpose()?,
             fallback: provider.fallback.iter().filter_map(position).collect(),
             models: models.collect::<Result<_, _>>()?,
         })
@@ -228,7 +263,7 @@ impl Share {
             id: share.id.clone(),
             names: Names::compile(&share.provider, &share.model),
             effective: share.effective,
-            parts: decimal::scaled(&share.multiplier, 6)?,
+            parts: decimal::scaled(&share.share, 6)?,
         })
     }
 
@@ -257,5 +292,8 @@ impl Effective {
 
 fn positions<T>(items: &[T], wanted: impl Fn(&T) -> bool) -> Vec<usize> {
     let numbered = items.iter().enumerate();
-    numbered.filter(|(_, item)| wanted(item)).map(|(at, _)| at).collect()
+    numbered
+        .filter(|(_, item)| wanted(item))
+        .map(|(at, _)| at)
+        .collect()
 }

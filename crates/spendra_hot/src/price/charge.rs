@@ -42,7 +42,11 @@ pub(super) struct Amount(u128);
 
 impl Amount {
     pub fn of(count: u64, price: u64) -> Self {
-        Self(u128::from(count).saturating_mul(u128::from(price)).saturating_mul(HOUR_MS))
+        Self(
+            u128::from(count)
+                .saturating_mul(u128::from(price))
+                .saturating_mul(HOUR_MS),
+        )
     }
 
     fn of_time(ms: u64, price_per_hour: u64) -> Self {
@@ -84,7 +88,12 @@ pub(super) struct Charge<'a> {
 
 impl<'a> Charge<'a> {
     pub fn new(sheet: &'a Sheet<'a>) -> Self {
-        Self { sheet, input_tokens: 0, sum: Amount::default(), unpriced: Vec::new() }
+        Self {
+            sheet,
+            input_tokens: 0,
+            sum: Amount::default(),
+            unpriced: Vec::new(),
+        }
     }
 
     /// All of one usage but its passes, which have models of their own.
@@ -126,9 +135,19 @@ impl<'a> Charge<'a> {
         self.add(parts.image, &[Unit::InputImage, Unit::Input])?;
         self.add(parts.video, &[Unit::InputVideo, Unit::Input])?;
         self.add(parts.cached, &[Unit::CacheRead, Unit::Input])?;
-        let audio = [Unit::CacheAudioRead, Unit::CacheRead, Unit::InputAudio, Unit::Input];
+        let audio = [
+            Unit::CacheAudioRead,
+            Unit::CacheRead,
+            Unit::InputAudio,
+            Unit::Input,
+        ];
         self.add(parts.cached_audio, &audio)?;
-        let image = [Unit::CacheImageRead, Unit::CacheRead, Unit::InputImage, Unit::Input];
+        let image = [
+            Unit::CacheImageRead,
+            Unit::CacheRead,
+            Unit::InputImage,
+            Unit::Input,
+        ];
         self.add(parts.cached_image, &image)?;
         self.add(parts.written, &[Unit::CacheWrite, Unit::Input])?;
         let hour = [Unit::CacheWrite1h, Unit::CacheWrite, Unit::Input];
@@ -189,7 +208,9 @@ impl<'a> Charge<'a> {
     fn time(&mut self, audio_ms: u64) {
         let units = [Unit::AudioHours, Unit::InputAudioHours];
         if let Some(rate) = units.iter().find_map(|unit| self.sheet.rate(*unit)) {
-            self.sum = self.sum.plus(Amount::of_time(audio_ms, rate.at(self.input_tokens)));
+            self.sum = self
+                .sum
+                .plus(Amount::of_time(audio_ms, rate.at(self.input_tokens)));
         }
     }
 }
@@ -229,9 +250,14 @@ impl InputParts {
         let cached_audio = take(&mut cached, usage.cached_audio_tokens);
         let cached_image = take(&mut cached, usage.cached_image_tokens);
         let written_1h = take(&mut written, usage.cache_write_1h_tokens);
-        let within = usage.input_audio_tokens.saturating_sub(usage.added_input_audio_tokens);
+        let within = usage
+            .input_audio_tokens
+            .saturating_sub(usage.added_input_audio_tokens);
         let audio = take(&mut fresh, within.saturating_sub(cached_audio));
-        let image = take(&mut fresh, usage.input_image_tokens.saturating_sub(cached_image));
+        let image = take(
+            &mut fresh,
+            usage.input_image_tokens.saturating_sub(cached_image),
+        );
         let video = take(&mut fresh, usage.input_video_tokens);
         Self {
             fresh: fresh.saturating_add(usage.tool_use_input_tokens),

@@ -89,8 +89,14 @@ mod tests {
     #[test]
     fn compact_dates_gain_dashes() {
         let dashed = |name| with_dashed_date(name);
-        assert_eq!(dashed("gpt-5.2-20251211").as_deref(), Some("gpt-5.2-2025-12-11"));
-        assert_eq!(dashed("x-20251211:free").as_deref(), Some("x-2025-12-11:free"));
+        assert_eq!(
+            dashed("gpt-5.2-20251211").as_deref(),
+            Some("gpt-5.2-2025-12-11")
+        );
+        assert_eq!(
+            dashed("x-20251211:free").as_deref(),
+            Some("x-2025-12-11:free")
+        );
         for other in ["gpt-5.2", "x-20251311", "20251211", "x-202512110"] {
             assert_eq!(dashed(other), None, "{other}");
         }

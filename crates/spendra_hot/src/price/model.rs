@@ -67,7 +67,11 @@ impl Model {
             return Err(Unpriced::Tier(asked.to_owned()));
         }
         let standard = self.standard(at_ms).ok_or(Unpriced::Model)?;
-        Ok(Sheet { over, standard: Some(standard), prepaid })
+        Ok(Sheet {
+            over,
+            standard: Some(standard),
+            prepaid,
+        })
     }
 
     fn over(&self, asked: &str, at_ms: i64) -> Vec<&Rates> {

@@ -15,7 +15,6 @@ const WHOLE: u64 = 1_000_000;
 #[derive(Clone, Debug)]
 pub struct Priced<'a> {
     pub(super) book: &'a PriceBook,
-    pub(super) provider: &'a str,
     pub(super) entry: Arc<Entry>,
     pub(super) at_ms: i64,
     pub(super) version: String,
@@ -63,7 +62,7 @@ impl<'a> Priced<'a> {
         let Some(model) = model else {
             return self.exact(usage, tier);
         };
-        let other = self.book.resolve(self.provider, model, self.at_ms);
+        let other = self.book.resolve(&self.entry.provider, model, self.at_ms);
         other.ok_or(Unpriced::Model)?.exact(usage, tier)
     }
 
@@ -96,9 +95,15 @@ impl<'a> Priced<'a> {
 
     /// What plain text without caches costs at the standard tier.
     pub fn estimate_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
-        let usage = Usage { input_tokens, output_tokens, ..Usage::default() };
-        self.cost(&usage, None)
-            .map_or_else(|_| self.bound_nanousd(input_tokens, output_tokens), |cost| cost.nanousd)
+        let usage = Usage {
+            input_tokens,
+            output_tokens,
+            ..Usage::default()
+        };
+        self.cost(&usage, None).map_or_else(
+            |_| self.bound_nanousd(input_tokens, output_tokens),
+            |cost| cost.nanousd,
+        )
     }
 
     pub fn context_window(&self) -> Option<u64> {
@@ -125,20 +130,33 @@ impl<'a> Priced<'a> {
 
     /// Every tier under which the request may be billed.
     fn tiers(&self) -> Vec<Option<&'a str>> {
-        let own = self.customers().map(|customer| customer.service_tier.as_deref());
-        let catalog = self.model().into_iter().flat_map(|model| model.tiers(self.at_ms));
+        let own = self
+            .customers()
+            .map(|customer| customer.service_tier.as_deref());
+        let catalog = self
+            .model()
+            .into_iter()
+            .flat_map(|model| model.tiers(self.at_ms));
         std::iter::once(None).chain(own).chain(catalog).collect()
     }
 
     fn customers(&self) -> impl Iterator<Item = &'a Customer> {
         let book = self.book;
-        let found = self.entry.customers.iter().filter_map(|at| book.customers.get(*at));
+        let found = self
+            .entry
+            .customers
+            .iter()
+            .filter_map(|at| book.customers.get(*at));
         found.filter(|customer| customer.is_in_force(self.at_ms))
     }
 
     fn share(&self) -> Option<&'a Share> {
         let book = self.book;
-        let mut found = self.entry.shares.iter().filter_map(|at| book.shares.get(*at));
+        let mut found = self
+            .entry
+            .shares
+            .iter()
+            .filter_map(|at| book.shares.get(*at));
         found.find(|share| share.is_in_force(self.at_ms))
     }
 
@@ -161,19 +179,28 @@ impl<'a> Priced<'a> {
                 layer: Layer::CustomerMultiplier,
                 id: &share.id,
             },
-            None => Found { sheet, parts: WHOLE, layer: Layer::Catalog, id: &model.id },
+            None => Found {
+                sheet,
+                parts: WHOLE,
+                layer: Layer::Catalog,
+                id: &model.id,
+            },
         })
     }
 
     /// `OpenRouter` names the upstream's capacity and bills its own standard price.
     fn tier_word<'t>(&self, tier: Option<&'t str>) -> Option<&'t str> {
-        tier.filter(|tier| !(*tier == "provisioned" && self.provider == "openrouter"))
+        tier.filter(|tier| !(*tier == "provisioned" && self.entry.provider == "openrouter"))
     }
 }
 
 fn customer_price(customer: &Customer) -> Found<'_> {
     Found {
-        sheet: Sheet { over: Vec::new(), standard: Some(&customer.rates), prepaid: false },
+        sheet: Sheet {
+            over: Vec::new(),
+            standard: Some(&customer.rates),
+            prepaid: false,
+        },
         parts: WHOLE,
         layer: Layer::CustomerPrice,
         id: &customer.id,
@@ -182,5 +209,8 @@ fn customer_price(customer: &Customer) -> Found<'_> {
 
 fn dearest(sheet: &Sheet<'_>, kinds: &[Unit], input_tokens: u64) -> u64 {
     let rates = kinds.iter().filter_map(|kind| sheet.rate(*kind));
-    rates.map(|rate| rate.dearest(input_tokens)).max().unwrap_or(0)
+    rates
+        .map(|rate| rate.dearest(input_tokens))
+        .max()
+        .unwrap_or(0)
 }

@@ -71,7 +71,10 @@ impl Rate {
         let step = |(from, price): &(u64, String)| Ok((*from, scaled(price, decimals)?));
         let mut above = above.iter().map(step).collect::<Result<Vec<_>, _>>()?;
         above.sort_unstable_by_key(|step| step.0);
-        Ok(Self { base: scaled(base, decimals)?, above })
+        Ok(Self {
+            base: scaled(base, decimals)?,
+            above,
+        })
     }
 
     pub fn at(&self, input_tokens: u64) -> u64 {
@@ -108,6 +111,8 @@ impl Rates {
 
     pub fn get(&self, unit: Unit) -> Option<&Rate> {
         let mut rates = self.rates.iter();
-        rates.find(|(found, _)| *found == unit).map(|(_, rate)| rate)
+        rates
+            .find(|(found, _)| *found == unit)
+            .map(|(_, rate)| rate)
     }
 }

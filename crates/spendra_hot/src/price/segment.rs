@@ -71,7 +71,10 @@ pub(super) struct When {
 #[serde(untagged)]
 pub(super) enum Amount {
     Flat(String),
-    Stepped { base: String, above: Vec<(u64, String)> },
+    Stepped {
+        base: String,
+        above: Vec<(u64, String)>,
+    },
 }
 
 #[derive(Clone, Deserialize)]
@@ -116,5 +119,6 @@ pub(super) struct Multiplier {
     pub model: String,
     #[serde(flatten)]
     pub effective: Effective,
-    pub multiplier: String,
+    #[serde(rename = "multiplier")]
+    pub share: String,
 }

@@ -1,9 +1,9 @@
-//! Prices in Python.
+//! Prices and costs in Python.
 
 use pyo3::prelude::*;
 
+use super::hot_error;
 use super::usage::Usage;
-use super::{beside_python, hot_error};
 use crate::price;
 
 #[pyclass(frozen, module = "spendra._hot")]
@@ -22,19 +22,24 @@ impl Cost {
     }
 
     #[getter]
-    fn layer(&self) -> &str {
+    fn layer(&self) -> &'static str {
         self.0.layer.name()
+    }
+
+    #[getter]
+    fn unpriced(&self) -> Vec<&'static str> {
+        self.0.unpriced.iter().map(|unit| unit.name()).collect()
     }
 }
 
 #[pyclass(frozen, module = "spendra._hot")]
-pub(super) struct PriceBook(pub price::PriceBook);
+pub(super) struct PriceBook(pub(super) price::PriceBook);
 
 #[pymethods]
 impl PriceBook {
     #[staticmethod]
     fn load(py: Python<'_>, segment: &[u8]) -> PyResult<Self> {
-        let book = beside_python(py, segment, || price::PriceBook::load(segment));
+        let book = py.detach(|| price::PriceBook::load(segment));
         book.map(Self).map_err(hot_error)
     }
 
@@ -44,16 +49,16 @@ impl PriceBook {
     }
 
     #[pyo3(signature = (provider, model, usage, *, service_tier, at_ms))]
-    #[allow(clippy::needless_pass_by_value)]
     fn cost(
         &self,
         provider: &str,
         model: &str,
-        usage: PyRef<'_, Usage>,
+        usage: &Usage,
         service_tier: Option<&str>,
         at_ms: i64,
     ) -> Option<Cost> {
-        self.0.cost(provider, model, &usage.0, service_tier, at_ms).ok().map(Cost)
+        let cost = self.0.cost(provider, model, &usage.0, service_tier, at_ms);
+        cost.ok().map(Cost)
     }
 
     fn __len__(&self) -> usize {

@@ -4,86 +4,77 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
-use super::beside_python;
 use crate::{tokens, usage};
 
-#[pyclass(frozen, module = "spendra._hot")]
-pub(super) struct Usage(pub usage::Usage);
+#[pyclass(frozen, eq, module = "spendra._hot")]
+#[derive(Clone, PartialEq)]
+pub(crate) struct Usage(pub(crate) usage::Usage);
 
-#[pymethods]
-impl Usage {
-    #[new]
-    #[pyo3(signature = (*, input_tokens=0, cached_input_tokens=0, cache_write_tokens=0,
-        cache_write_1h_tokens=0, output_tokens=0, reasoning_tokens=0, input_audio_tokens=0,
-        output_audio_tokens=0))]
-    // The face in `_hot.pyi`: one keyword per kind of token.
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        input_tokens: u64,
-        cached_input_tokens: u64,
-        cache_write_tokens: u64,
-        cache_write_1h_tokens: u64,
-        output_tokens: u64,
-        reasoning_tokens: u64,
-        input_audio_tokens: u64,
-        output_audio_tokens: u64,
-    ) -> Self {
-        Self(usage::Usage {
-            input_tokens,
-            cached_input_tokens,
-            cache_write_tokens,
-            cache_write_1h_tokens,
-            output_tokens,
-            reasoning_tokens,
-            input_audio_tokens,
-            output_audio_tokens,
-            ..usage::Usage::default()
-        })
-    }
+macro_rules! counts {
+    ($($name:ident),* $(,)?) => {
+        #[pymethods]
+        impl Usage {
+            #[new]
+            #[pyo3(signature = (*, $($name = 0),*))]
+            #[allow(clippy::too_many_arguments)]
+            fn new($($name: u64),*) -> Self {
+                Self(usage::Usage { $($name,)* ..usage::Usage::default() })
+            }
 
-    #[getter]
-    fn input_tokens(&self) -> u64 {
-        self.0.input_tokens
-    }
+            $(
+                #[getter]
+                fn $name(&self) -> u64 {
+                    self.0.$name
+                }
+            )*
 
-    #[getter]
-    fn cached_input_tokens(&self) -> u64 {
-        self.0.cached_input_tokens
-    }
+            #[getter]
+            fn passes(&self) -> Vec<(String, Option<String>, Self)> {
+                let passes = self.0.passes.iter();
+                passes
+                    .map(|pass| (pass.kind.clone(), pass.model.clone(), Self(pass.usage.clone())))
+                    .collect()
+            }
 
-    #[getter]
-    fn cache_write_tokens(&self) -> u64 {
-        self.0.cache_write_tokens
-    }
+            fn __repr__(&self) -> String {
+                let counts = [$((stringify!($name), self.0.$name)),*];
+                let told = counts.iter().filter(|(_, count)| *count > 0);
+                let told: Vec<_> = told.map(|(name, count)| format!("{name}={count}")).collect();
+                format!("Usage({})", told.join(", "))
+            }
+        }
+    };
+}
 
-    #[getter]
-    fn cache_write_1h_tokens(&self) -> u64 {
-        self.0.cache_write_1h_tokens
-    }
-
-    #[getter]
-    fn output_tokens(&self) -> u64 {
-        self.0.output_tokens
-    }
-
-    #[getter]
-    fn reasoning_tokens(&self) -> u64 {
-        self.0.reasoning_tokens
-    }
-
-    #[getter]
-    fn input_audio_tokens(&self) -> u64 {
-        self.0.input_audio_tokens
-    }
-
-    #[getter]
-    fn output_audio_tokens(&self) -> u64 {
-        self.0.output_audio_tokens
-    }
+counts! {
+    input_tokens,
+    cached_input_tokens,
+    cache_write_tokens,
+    cache_write_1h_tokens,
+    output_tokens,
+    reasoning_tokens,
+    input_audio_tokens,
+    output_audio_tokens,
+    added_input_audio_tokens,
+    cached_audio_tokens,
+    input_image_tokens,
+    cached_image_tokens,
+    output_image_tokens,
+    input_video_tokens,
+    tool_use_input_tokens,
+    hidden_output_tokens,
+    citation_tokens,
+    web_searches,
+    file_searches,
+    search_units,
+    billable_characters,
+    audio_ms,
+    pages,
+    annotated_pages,
 }
 
 #[pyclass(frozen, module = "spendra._hot")]
-pub(super) struct Metered(pub usage::Metered);
+pub(crate) struct Metered(pub(crate) usage::Metered);
 
 #[pymethods]
 impl Metered {
@@ -122,6 +113,7 @@ impl Metered {
     }
 }
 
+/// Sans-I/O; finished once, after which it knows what it knew then.
 #[pyclass(frozen, module = "spendra._hot")]
 struct Meter(Mutex<usage::Meter>);
 
@@ -130,17 +122,21 @@ impl Meter {
     #[new]
     #[pyo3(signature = (dialect, *, streaming))]
     fn new(dialect: &str, streaming: bool) -> Self {
-        Self(Mutex::new(usage::Meter::new(usage::Dialect::of(dialect), streaming)))
+        let dialect = usage::Dialect::of(dialect);
+        Self(Mutex::new(usage::Meter::new(dialect, streaming)))
     }
 
-    fn feed(&self, py: Python<'_>, chunk: &[u8]) {
-        beside_python(py, chunk, || {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).feed(chunk);
-        });
+    fn feed(&self, chunk: &[u8]) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .feed(chunk);
     }
 
     fn finish(&self) -> Metered {
-        Metered(self.0.lock().unwrap_or_else(PoisonError::into_inner).metered())
+        let mut meter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        meter.end();
+        Metered(meter.metered())
     }
 }
 

@@ -96,8 +96,8 @@ impl<M: Beside> Exchange<M> {
     }
 
     /// Looks at the meter, fed with all that has arrived; `None` before the head.
-    pub fn metered<R>(&self, look: impl FnOnce(&M) -> R) -> Option<R> {
-        lock(&self.shared.tap).as_ref().map(|tap| look(tap.meter()))
+    pub fn metered<R>(&self, look: impl FnOnce(&mut M) -> R) -> Option<R> {
+        lock(&self.shared.tap).as_mut().map(|tap| look(tap.meter()))
     }
 
     /// Closes the upstream connection or stream, whatever it is doing. The meter keeps what it saw.

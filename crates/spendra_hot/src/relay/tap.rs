@@ -24,8 +24,8 @@ impl<M: Beside> Tap<M> {
         self.decoder.feed(bytes, |unpacked| meter.feed(unpacked));
     }
 
-    pub(super) fn meter(&self) -> &M {
-        &self.meter
+    pub(super) fn meter(&mut self) -> &mut M {
+        &mut self.meter
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::counts::Object;
+use super::read::counts::Object;
 
 macro_rules! members {
     ($($name:literal => $field:ident),* $(,)?) => {

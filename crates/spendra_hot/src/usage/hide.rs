@@ -23,12 +23,10 @@ impl UsageHider {
     pub fn feed(&mut self, chunk: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(chunk.len());
         for line in chunk.split_inclusive(|byte| *byte == b'\n') {
-            self.partial.extend_from_slice(line);
-            if line.ends_with(b"\n") {
-                self.line(&mut out);
-            } else if self.overlong || self.partial.len() > MAX_LINE {
-                self.overlong = true;
-                out.append(&mut self.partial);
+            if self.partial.is_empty() && line.ends_with(b"\n") {
+                self.line(line, &mut out);
+            } else {
+                self.piece(line, &mut out);
             }
         }
         out
@@ -37,24 +35,33 @@ impl UsageHider {
     /// What was held back.
     pub fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        self.line(&mut out);
+        let last = std::mem::take(&mut self.partial);
+        self.line(&last, &mut out);
         out
     }
 
-    fn line(&mut self, out: &mut Vec<u8>) {
-        let line = std::mem::take(&mut self.partial);
+    fn piece(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        self.partial.extend_from_slice(piece);
+        if piece.ends_with(b"\n") {
+            let line = std::mem::take(&mut self.partial);
+            self.line(&line, out);
+        } else if self.overlong || self.partial.len() > MAX_LINE {
+            self.overlong = true;
+            out.append(&mut self.partial);
+        }
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
         if std::mem::take(&mut self.overlong) {
-            out.extend_from_slice(&line);
+            out.extend_from_slice(line);
         } else if line.trim_ascii().is_empty() {
             if !std::mem::take(&mut self.dropping) {
-                out.extend_from_slice(&line);
+                out.extend_from_slice(line);
             }
         } else {
             self.dropping = false;
-            self.event_line(&line, out);
+            self.event_line(line, out);
         }
-        self.partial = line;
-        self.partial.clear();
     }
 
     fn event_line(&mut self, line: &[u8], out: &mut Vec<u8>) {
@@ -82,10 +89,7 @@ fn usage_member(line: &[u8]) -> Option<(usize, (usize, usize))> {
     let json = line.get(start..)?;
     let (from, to) = find_member(json, b"usage")?;
     let (from, to) = with_comma(json, from, to);
-    Some((
-        start,
-        (start.checked_add(from)?, start.checked_add(to)?),
-    ))
+    Some((start, (start.checked_add(from)?, start.checked_add(to)?)))
 }
 
 /// The bytes of a member at the top level of an object, from its name's quote to its value's end.
@@ -149,29 +153,29 @@ fn value_end(json: &[u8], at: usize) -> Option<usize> {
         b'{' | b'[' => container_end(json, at),
         _ => {
             let rest = json.get(at..)?.iter();
-            let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
+            let is_end =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']') || byte.is_ascii_whitespace();
             at.checked_add(rest.take_while(|byte| !is_end(byte)).count())
         }
     }
 }
 
-fn container_end(json: &[u8], mut at: usize) -> Option<usize> {
+fn container_end(json: &[u8], at: usize) -> Option<usize> {
     let mut depth = 0_usize;
-    loop {
-        match json.get(at)? {
-            b'"' => {
-                at = string_end(json, at)?;
-                continue;
-            }
-            b'{' | b'[' => depth = depth.checked_add(1)?,
-            b'}' | b']' => depth = depth.checked_sub(1)?,
+    let mut in_string = false;
+    let mut escaped = false;
+    let end = json.get(at..)?.iter().position(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth = depth.saturating_add(1),
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
-        at = at.checked_add(1)?;
-        if depth == 0 {
-            return Some(at);
-        }
-    }
+        depth == 0
+    })?;
+    at.checked_add(end)?.checked_add(1)
 }
 
 /// The event that exists only because usage was asked for: usage, and no choice.
@@ -179,12 +183,16 @@ fn is_only_usage(json: &[u8]) -> bool {
     let Some(event) = Event::read(json) else {
         return false;
     };
-    let empty = |text: &str| text.bytes().all(|b| matches!(b, b'[' | b']') || b.is_ascii_whitespace());
+    let empty = |text: &str| {
+        text.bytes()
+            .all(|b| matches!(b, b'[' | b']') || b.is_ascii_whitespace())
+    };
     event.choices.is_some_and(|choices| empty(choices.get()))
         && event.usage.is_some_and(|usage| usage.get() != "null")
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -214,7 +222,8 @@ mod tests {
     fn an_empty_event_without_usage_stays() {
         let filters = "data: {\"choices\":[],\"prompt_filter_results\":[{\"prompt_index\":0}]}\n\n";
         assert_eq!(hidden(filters), filters);
-        let nested = "data: {\"choices\":[{\"x\":{\"usage\":1}}]}\n\n: keep-alive\n\ndata: {\"usage\"";
+        let nested =
+            "data: {\"choices\":[{\"x\":{\"usage\":1}}]}\n\n: keep-alive\n\ndata: {\"usage\"";
         assert_eq!(hidden(nested), nested);
     }
 

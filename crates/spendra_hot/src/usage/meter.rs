@@ -104,13 +104,18 @@ impl Meter {
         }
     }
 
-    /// What is known at the end; a last line without its line end is read too.
-    pub fn finish(mut self) -> Metered {
+    /// No more bytes will come: a last line without its line end is read too.
+    pub fn end(&mut self) {
         match &mut self.framing {
             Framing::Open | Framing::Opaque => {}
             Framing::Events(events) => events.finish(),
             Framing::Json(values) => values.finish(),
         }
+    }
+
+    /// What is known at the end.
+    pub fn finish(mut self) -> Metered {
+        self.end();
         self.metered()
     }
 }

@@ -2,18 +2,15 @@
 //!
 //! Sans-I/O: bytes in any split give the same answer, and what cannot be read is ignored.
 
-mod anthropic;
-mod cohere;
-mod counts;
 mod event;
-mod google;
 pub mod hide;
 mod meter;
-mod openai;
+mod read;
 mod sse;
 mod tally;
 mod text;
 mod values;
+mod walk;
 
 pub use hide::UsageHider;
 pub use meter::{Dialect, Meter};
@@ -70,7 +67,7 @@ pub struct Pass {
 }
 
 /// What a meter learnt from an answer, whole or cut.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metered {
     pub usage: Option<Usage>,
     pub model: Option<String>,

@@ -164,8 +164,13 @@ fn wants(kind: &[u8], json: &[u8], model_unknown: bool) -> bool {
 
 /// Whether any choice has a reason for its end that is not null.
 pub(super) fn says_why_it_ended(json: &[u8]) -> bool {
-    let snake = FINISH.find_iter(json).any(|at| !is_null_after(json, at, 13));
-    snake || FINISH_CAMEL.find_iter(json).any(|at| !is_null_after(json, at, 13))
+    let snake = FINISH
+        .find_iter(json)
+        .any(|at| !is_null_after(json, at, 13));
+    snake
+        || FINISH_CAMEL
+            .find_iter(json)
+            .any(|at| !is_null_after(json, at, 13))
 }
 
 /// Whether the member whose name of `length` bytes stands at `at` is null.

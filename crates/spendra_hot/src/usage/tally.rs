@@ -2,11 +2,12 @@
 
 use serde_json::value::RawValue;
 
-use super::counts::{Object, child, count, text};
 use super::event::{Event, is_present, object, string};
 use super::meter::Dialect;
-use super::openai::Face;
-use super::{Metered, Usage, anthropic, cohere, google, openai};
+use super::read::counts::{Object, child, count, text};
+use super::read::openai::Face;
+use super::read::{anthropic, cohere, google, openai};
+use super::{Metered, Usage};
 
 /// Which reading rule the last usage object is under.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,7 @@ enum Shape {
 }
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // four independent things that an answer may say
 pub(super) struct Tally {
     usage: Option<(Shape, Object)>,
     pub model: Option<String>,
@@ -69,6 +71,9 @@ impl Tally {
     }
 
     fn learn_usage(&mut self, event: &Event<'_>, name: &str) {
+        if string(event.object).as_deref() == Some("batch") {
+            return; // A batch job sums up answers that are billed one by one.
+        }
         for raw in [event.usage, event.usage_info, event.meta] {
             self.take(object(raw), name);
         }
@@ -113,9 +118,8 @@ impl Tally {
     }
 
     fn learn_searches(&mut self, event: &Event<'_>, items: &str) {
-        let stated = object(event.tool_usage).and_then(|tools| {
-            count(child(&tools, &["web_search"])?.get("num_requests"))
-        });
+        let stated = object(event.tool_usage)
+            .and_then(|tools| count(child(&tools, &["web_search"])?.get("num_requests")));
         let found = match event.candidates {
             Some(_) => google::web_queries(items),
             None => stated.unwrap_or_else(|| web_search_calls(items)),
@@ -138,7 +142,9 @@ impl Tally {
 
     pub fn metered(&self, dialect: Dialect) -> Metered {
         let usage = self.usage.as_ref();
-        let stated = usage.and_then(|(_, object)| openai::stated_cost(object));
+        let stated = usage
+            .filter(|_| states_costs(dialect))
+            .and_then(|(_, object)| openai::stated_cost(object));
         Metered {
             usage: usage.map(|(shape, object)| self.convert(*shape, object, dialect)),
             model: self.model.clone(),
@@ -173,6 +179,14 @@ fn face(dialect: Dialect) -> Face {
         hides_thinking: dialect == Dialect::Google,
         adds_reasoning: dialect == Dialect::Perplexity,
     }
+}
+
+/// Others copy the members and leave them at zero (Grok on Azure).
+fn states_costs(dialect: Dialect) -> bool {
+    matches!(
+        dialect,
+        Dialect::OpenRouter | Dialect::Xai | Dialect::Perplexity
+    )
 }
 
 fn shape_of(usage: &Object) -> Option<Shape> {
@@ -238,5 +252,10 @@ fn web_search_calls(output: &str) -> u64 {
         item.get("type").and_then(|kind| kind.as_str()) == Some("web_search_call")
             && matches!(action, None | Some("search"))
     };
-    items.iter().filter(searched).count().try_into().unwrap_or(u64::MAX)
+    items
+        .iter()
+        .filter(searched)
+        .count()
+        .try_into()
+        .unwrap_or(u64::MAX)
 }

@@ -5,6 +5,7 @@ use super::tally::Tally;
 use super::text::Delivered;
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // the state of a scanner, one bit each
 pub(super) struct Values {
     /// The value that is not whole yet.
     partial: Vec<u8>,
@@ -54,7 +55,9 @@ impl Values {
 
     /// Takes bytes up to the value's end, or all of them.
     fn inside(&mut self, bytes: &[u8]) -> usize {
-        let end = self.scan(bytes).map_or(bytes.len(), |at| at.saturating_add(1));
+        let end = self
+            .scan(bytes)
+            .map_or(bytes.len(), |at| at.saturating_add(1));
         let taken = bytes.get(..end).unwrap_or_default();
         if self.partial.len().saturating_add(taken.len()) > MAX_LINE {
             self.gave_up = true;
@@ -110,7 +113,7 @@ impl Values {
     /// A value that was cut has still delivered its text.
     pub fn finish(&mut self) {
         let cut = std::mem::take(&mut self.partial);
-        if self.depth > 0 {
+        if self.depth > 0 && !cut.is_empty() {
             self.delivered.collect_value(&cut);
         }
     }

@@ -28,7 +28,11 @@ pub fn plugs(dialect: &str, hide_usage: bool) -> Plugs<Meter> {
     }
 }
 
-/// Before the head came, nothing is known.
+/// What is known if nothing more comes. Before the head came, that is nothing.
 pub fn metered(exchange: &Exchange<Meter>) -> Metered {
-    Metered(exchange.metered(Meter::metered).unwrap_or_default())
+    let known = exchange.metered(|meter| {
+        meter.end();
+        meter.metered()
+    });
+    Metered(known.unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! Anthropic's usage object: input excludes cache reads and writes, so they are added here.
 
 use super::counts::{Object, child, count, text};
-use super::{Pass, Usage};
+use crate::usage::{Pass, Usage};
 
 const MARKS: [&str; 4] = [
     "cache_read_input_tokens",
@@ -11,18 +11,18 @@ const MARKS: [&str; 4] = [
 ];
 
 /// Whether the object says by its own fields that it is Anthropic's.
-pub(super) fn is_marked(usage: &Object) -> bool {
+pub(in crate::usage) fn is_marked(usage: &Object) -> bool {
     !usage.contains_key("prompt_tokens")
         && !usage.contains_key("total_tokens")
         && MARKS.iter().any(|mark| usage.contains_key(*mark))
 }
 
 /// A later event overrides an earlier one field by field; null says nothing.
-pub(super) fn merge(into: &mut Object, from: Object) {
+pub(in crate::usage) fn merge(into: &mut Object, from: Object) {
     into.extend(from.into_iter().filter(|(_, value)| !value.is_null()));
 }
 
-pub(super) fn read(usage: &Object) -> Usage {
+pub(in crate::usage) fn read(usage: &Object) -> Usage {
     let mut found = read_counts(usage);
     let items = usage.get("iterations").and_then(|items| items.as_array());
     let items = items.into_iter().flatten().filter_map(|i| i.as_object());
@@ -66,7 +66,9 @@ fn read_counts(usage: &Object) -> Usage {
     let minutes = count(kept.get("ephemeral_5m_input_tokens")).unwrap_or(0);
     let written = of("cache_creation_input_tokens").max(hour.saturating_add(minutes));
     Usage {
-        input_tokens: of("input_tokens").saturating_add(read).saturating_add(written),
+        input_tokens: of("input_tokens")
+            .saturating_add(read)
+            .saturating_add(written),
         cached_input_tokens: read,
         cache_write_tokens: written,
         cache_write_1h_tokens: hour,
@@ -78,7 +80,8 @@ fn read_counts(usage: &Object) -> Usage {
 }
 
 /// The tier that priced it: fast mode is a price of its own.
-pub(super) fn tier(usage: &Object) -> Option<String> {
+pub(in crate::usage) fn tier(usage: &Object) -> Option<String> {
     let fast = text(usage, "speed").filter(|speed| *speed == "fast");
-    fast.or_else(|| text(usage, "service_tier")).map(str::to_owned)
+    fast.or_else(|| text(usage, "service_tier"))
+        .map(str::to_owned)
 }

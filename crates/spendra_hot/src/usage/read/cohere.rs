@@ -1,13 +1,13 @@
 //! Cohere charges `billed_units`; `tokens` is what the model processed and is not charged.
 
-use super::Usage;
 use super::counts::{Object, child, count};
+use crate::usage::Usage;
 
-pub(super) fn billed_units(usage: &Object) -> Option<&Object> {
+pub(in crate::usage) fn billed_units(usage: &Object) -> Option<&Object> {
     child(usage, &["billed_units"])
 }
 
-pub(super) fn read(usage: &Object, billed: &Object) -> Usage {
+pub(in crate::usage) fn read(usage: &Object, billed: &Object) -> Usage {
     let empty = Object::new();
     let processed = child(usage, &["tokens"]).unwrap_or(&empty);
     let of = |name: &str| count(billed.get(name)).unwrap_or(0);

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Usage;
 use super::counts::{Object, count, first};
+use crate::usage::Usage;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Modality {
@@ -27,13 +27,13 @@ impl Modality {
 }
 
 /// Middle chunks may hold only a traffic type: those say nothing about usage.
-pub(super) fn has_counts(metadata: &Object) -> bool {
+pub(in crate::usage) fn has_counts(metadata: &Object) -> bool {
     metadata
         .iter()
         .any(|(name, value)| name.ends_with("TokenCount") && count(Some(value)).is_some())
 }
 
-pub(super) fn read(metadata: &Object) -> Usage {
+pub(in crate::usage) fn read(metadata: &Object) -> Usage {
     let of = |name: &str| count(metadata.get(name)).unwrap_or(0);
     let part = |names: &[&str], modality| modal(metadata, names, modality, "tokenCount");
     let prompt = ["promptTokensDetails", "promptTokenDetails"];
@@ -58,11 +58,11 @@ pub(super) fn read(metadata: &Object) -> Usage {
     }
 }
 
-pub(super) fn is_interaction(usage: &Object) -> bool {
+pub(in crate::usage) fn is_interaction(usage: &Object) -> bool {
     first(usage, &["total_input_tokens", "total_output_tokens"]).is_some()
 }
 
-pub(super) fn read_interaction(usage: &Object) -> Usage {
+pub(in crate::usage) fn read_interaction(usage: &Object) -> Usage {
     let of = |name: &str| count(usage.get(name)).unwrap_or(0);
     let part = |name: &str, modality| modal(usage, &[name], modality, "tokens");
     let thoughts = first(usage, &["total_thought_tokens", "total_reasoning_tokens"]).unwrap_or(0);
@@ -93,7 +93,7 @@ fn modal(object: &Object, names: &[&str], modality: Modality, tokens: &str) -> u
 }
 
 /// Vertex says by traffic type what others say by service tier.
-pub(super) fn tier(metadata: &Object) -> Option<String> {
+pub(in crate::usage) fn tier(metadata: &Object) -> Option<String> {
     let tier = metadata.get("serviceTier").and_then(Value::as_str);
     let traffic = metadata.get("trafficType");
     let by_traffic = match (traffic.and_then(Value::as_str), count(traffic)) {
@@ -106,7 +106,7 @@ pub(super) fn tier(metadata: &Object) -> Option<String> {
 }
 
 /// Queries that were grounded by search: `groundingMetadata.webSearchQueries` of any candidate.
-pub(super) fn web_queries(candidates: &str) -> u64 {
+pub(in crate::usage) fn web_queries(candidates: &str) -> u64 {
     if !candidates.contains("\"webSearchQueries\"") {
         return 0;
     }
@@ -115,7 +115,10 @@ pub(super) fn web_queries(candidates: &str) -> u64 {
     };
     items
         .iter()
-        .filter_map(|item| item.pointer("/groundingMetadata/webSearchQueries")?.as_array())
+        .filter_map(|item| {
+            item.pointer("/groundingMetadata/webSearchQueries")?
+                .as_array()
+        })
         .filter_map(|queries| u64::try_from(queries.len()).ok())
         .fold(0, u64::saturating_add)
 }

@@ -1,12 +1,12 @@
 //! OpenAI's usage object and those shaped after it: chat, Responses, embeddings, images, audio,
 //! Azure, OpenRouter, Mistral, Groq, DeepSeek, xAI, Perplexity, Together.
 
-use super::Usage;
 use super::counts::{Object, child, count, first, nanousd};
+use crate::usage::Usage;
 
 /// What is not told by the object itself: whose face it is.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Face {
+pub(in crate::usage) struct Face {
     /// Thinking may show only in the total (Gemini's OpenAI face).
     pub hides_thinking: bool,
     /// Top-level reasoning tokens come on top of the completion (Perplexity).
@@ -32,14 +32,14 @@ const CACHED: [&str; 4] = [
     "cache_read_input_tokens",
 ];
 
-pub(super) fn has_counts(usage: &Object) -> bool {
+pub(in crate::usage) fn has_counts(usage: &Object) -> bool {
     let names = ["total_tokens", "search_units", "seconds", "pages_processed"];
     first(usage, &INPUT).is_some()
         || first(usage, &OUTPUT).is_some()
         || first(usage, &names).is_some()
 }
 
-pub(super) fn read(usage: &Object, face: Face) -> Usage {
+pub(in crate::usage) fn read(usage: &Object, face: Face) -> Usage {
     let mut found = Usage {
         input_tokens: first(usage, &INPUT).unwrap_or(0),
         output_tokens: first(usage, &OUTPUT).unwrap_or(0),
@@ -79,7 +79,10 @@ fn read_output_details(usage: &Object, found: &mut Usage) {
 }
 
 fn read_others(usage: &Object, found: &mut Usage) {
-    let tools = child(usage, &["server_tool_use", "server_side_tool_usage_details"]);
+    let tools = child(
+        usage,
+        &["server_tool_use", "server_side_tool_usage_details"],
+    );
     found.web_searches = tools
         .and_then(|tools| first(tools, &["web_search_requests", "web_search_calls"]))
         .or_else(|| count(usage.get("num_search_queries")))
@@ -109,7 +112,7 @@ fn settle_total(usage: &Object, face: Face, found: &mut Usage) {
 }
 
 /// What the provider says it charged: OpenRouter, Perplexity, xAI.
-pub(super) fn stated_cost(usage: &Object) -> Option<u64> {
+pub(in crate::usage) fn stated_cost(usage: &Object) -> Option<u64> {
     if let Some(ticks) = count(usage.get("cost_in_usd_ticks")) {
         return Some(ticks.div_ceil(10));
     }

@@ -2,28 +2,25 @@
 
 use serde_json::{Map, Value};
 
-pub(super) type Object = Map<String, Value>;
+pub(in crate::usage) type Object = Map<String, Value>;
 
 /// A count; anything that is not a number of zero or more counts as absent.
-pub(super) fn count(value: Option<&Value>) -> Option<u64> {
+pub(in crate::usage) fn count(value: Option<&Value>) -> Option<u64> {
     let number = value?.as_number()?;
     number.as_u64().or_else(|| whole(&number.to_string()))
 }
 
 /// The first of several names that holds a count.
-pub(super) fn first(object: &Object, names: &[&str]) -> Option<u64> {
+pub(in crate::usage) fn first(object: &Object, names: &[&str]) -> Option<u64> {
     names.iter().find_map(|name| count(object.get(*name)))
 }
 
-pub(super) fn child<'a>(object: &'a Object, names: &[&str]) -> Option<&'a Object> {
+pub(in crate::usage) fn child<'a>(object: &'a Object, names: &[&str]) -> Option<&'a Object> {
     names.iter().find_map(|name| object.get(*name)?.as_object())
 }
 
-pub(super) fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
-    object
-        .get(name)?
-        .as_str()
-        .filter(|found| !found.is_empty())
+pub(in crate::usage) fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str().filter(|found| !found.is_empty())
 }
 
 /// A decimal number's whole part, rounded up.
@@ -32,7 +29,7 @@ fn whole(number: &str) -> Option<u64> {
 }
 
 /// An amount of dollars as sent, in nano-USD, rounded up.
-pub(super) fn nanousd(value: Option<&Value>) -> Option<u64> {
+pub(in crate::usage) fn nanousd(value: Option<&Value>) -> Option<u64> {
     let number = value?.as_number()?;
     u64::try_from(scaled_up(&number.to_string(), 9)?).ok()
 }
