@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from spendra._hot import KeyRing, Principal
 from spendra.snapshot import KeyRecord
 from tests.control_plane.running import Organization
 
@@ -115,6 +116,18 @@ def test_rotating_replaces_the_text_at_once(org: Organization) -> None:
     rotated = org.post(f"/v1/keys/{made['id']}/rotate", status=200)
     assert (rotated["id"], rotated["state"]) == (made["id"], "active")
     assert [one.hash for one in record(org).hashes] == [hash_of(org, rotated["key"])]
+
+
+def test_the_sidecar_knows_a_key_before_and_after_its_rotation(org: Organization) -> None:
+    made = org.post("/v1/keys", {"name": "k", "scope": {"project": "checkout"}})
+    rotated = org.post(f"/v1/keys/{made['id']}/rotate", status=200)
+    snapshot = org.snapshot()
+    pepper = bytes.fromhex(snapshot.secrets.key_pepper)
+    ring = KeyRing.load(snapshot.segments["keys"], pepper)
+    principal = ring.authenticate(rotated["key"], 0)
+    assert isinstance(principal, Principal)
+    assert (principal.key_id, principal.scope()) == (made["id"], {"project": ["checkout"]})
+    assert ring.authenticate(made["key"], 0) == "key_unknown"
 
 
 def test_rotating_with_grace_leaves_both_for_a_while(org: Organization) -> None:
