@@ -22,7 +22,11 @@ pub struct UsageHider {
 impl UsageHider {
     pub fn feed(&mut self, chunk: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(chunk.len());
-        for line in chunk.split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at.saturating_add(1));
+            let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            rest = after;
             if self.partial.is_empty() && line.ends_with(b"\n") {
                 self.line(line, &mut out);
             } else {
@@ -69,7 +73,7 @@ impl UsageHider {
             return out.extend_from_slice(line);
         };
         let json = line.get(start..).unwrap_or_default().trim_ascii();
-        if is_only_usage(json) {
+        if !json.ends_with(NULL_AT_END) && is_only_usage(json) {
             self.dropping = true;
             return;
         }
@@ -78,11 +82,19 @@ impl UsageHider {
     }
 }
 
+/// How nearly every event ends. What stands before the last brace is at the top level, and a
+/// bare `null` is no part of a string.
+const NULL_AT_END: &[u8] = b",\"usage\":null}";
+
 /// Where the line's JSON begins, and where its top-level `usage` member stands, with the comma
 /// that goes with it.
 fn usage_member(line: &[u8]) -> Option<(usize, (usize, usize))> {
     if !line.starts_with(b"data:") {
         return None;
+    }
+    if let Some(kept) = line.trim_ascii_end().strip_suffix(NULL_AT_END) {
+        let end = kept.len().checked_add(NULL_AT_END.len())?.checked_sub(1)?;
+        return Some((memchr::memchr(b'{', line)?, (kept.len(), end)));
     }
     memmem::find(line, b"\"usage\"")?;
     let start = memchr::memchr(b'{', line)?;

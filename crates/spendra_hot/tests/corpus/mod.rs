@@ -1,5 +1,10 @@
 //! Recorded provider traffic: `SPENDRA_WIRE`, or `shared/wire` beside the repository.
-#![allow(clippy::unwrap_used, clippy::panic, dead_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    dead_code
+)]
 
 use std::fs;
 use std::path::PathBuf;
