@@ -2,7 +2,7 @@
 //! `py/` is the only place that names `PyO3`, and nothing imports it.
 
 pub mod error;
-mod glob;
+pub mod glob;
 pub mod inspect;
 pub mod keys;
 pub mod policy;

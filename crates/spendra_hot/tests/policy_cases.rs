@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use spendra_hot::inspect::inspect;
 use spendra_hot::keys::Principal;
-use spendra_hot::policy::{Decision, Globs, PolicyTree, Request};
+use spendra_hot::glob::Globs;
+use spendra_hot::policy::{Decision, PolicyTree, Request};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -67,8 +67,6 @@ pub struct Dialect {
     pub name: &'static str,
     pub fields: &'static [(&'static str, Field)],
     pub tools: ToolForm,
-    /// Smallest output limit that the provider takes.
-    pub least_output: u64,
     /// None: told by the body's members (`messages`, `input` or `prompt`).
     pub shape: Option<&'static Shape>,
 }
@@ -192,7 +190,6 @@ const OPENAI: Dialect = Dialect {
     name: "openai",
     fields: OPENAI_FIELDS,
     tools: ToolForm::Typed,
-    least_output: 1,
     shape: None,
 };
 
@@ -203,14 +200,7 @@ static DIALECTS: [Dialect; 10] = [
     Dialect { name: "openai_completions", shape: Some(&COMPLETIONS), ..OPENAI },
     Dialect { name: "openai_responses", shape: Some(&RESPONSES), ..OPENAI },
     Dialect { name: "openai_embeddings", shape: Some(&EMBEDDINGS), ..OPENAI },
-    // An Anthropic request of no output tokens only fills the cache.
-    Dialect {
-        name: "anthropic",
-        fields: ANTHROPIC_FIELDS,
-        least_output: 0,
-        shape: Some(&MAX_TOKENS),
-        ..OPENAI
-    },
+    Dialect { name: "anthropic", fields: ANTHROPIC_FIELDS, shape: Some(&MAX_TOKENS), ..OPENAI },
     Dialect {
         name: "google",
         fields: GOOGLE_FIELDS,

@@ -113,7 +113,8 @@ impl Pass {
     }
 
     fn limit(&mut self, scanner: &mut Scanner<'_>, name: &str, field: Field) -> Scan<()> {
-        let limit = read::count(scanner, name, self.dialect.least_output)?;
+        // None at all is a limit too: Anthropic only fills its cache then, OpenAI refuses.
+        let limit = read::count(scanner, name, 0)?;
         self.limits.extend(limit.map(|limit| (field, limit)));
         Ok(())
     }
