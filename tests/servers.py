@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
+
 from spendra.command.processes.child import Program
 from spendra.command.stores import postgres, valkey
 

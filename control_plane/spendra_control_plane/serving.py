@@ -18,7 +18,7 @@ class AddressError(RuntimeError):
     """The address cannot be listened on; the message is one sentence."""
 
 
-async def serve(app: Any, host: str, port: int, on_stop: Callable[[], None]) -> None:  # noqa: ANN401
+async def serve(app: Any, host: str, port: int, on_stop: Callable[[], None]) -> None:
     """Return once a signal came and what was under way has ended, or GRACE_S later."""
     _check_address(host, port)
     stop = asyncio.Event()

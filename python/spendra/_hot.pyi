@@ -243,7 +243,7 @@ class PolicyTree:
         now_ms: int,
     ) -> Decision:
         """`facts` are what the request's headers add: dimension to value (`project`, `run`,
-        `label:feature`, ...). A header that contradicts the key's scope refuses: `scope_conflict`."""
+        `label:feature`, ...). One that contradicts the key's scope refuses: `scope_conflict`."""
 
 # --- relay --------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class Exchange:
     headers: Final[list[tuple[str, str]]]
     body: Final[bytes | None]
     """The whole body, when it was not a stream and within `buffer_limit`."""
-    def next(self, future: Future[bytes | None]) -> bytes | None | bool:
+    def next(self, future: Future[bytes | None]) -> bytes | bool | None:
         """The next bytes: at once (bytes, or None at the end), or False and the future tells."""
     def metered(self) -> Metered:
         """What the answer says, if nothing more of it comes. Asked once, when it ended."""

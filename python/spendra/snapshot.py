@@ -36,7 +36,7 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pass
 
 
-class Manifest(_Wire):
+class Manifest(_Wire, frozen=True):
     """What is signed. `segments` maps each name of SEGMENTS to the SHA-256 (hex) of its bytes."""
 
     schema_version: int
@@ -46,14 +46,14 @@ class Manifest(_Wire):
     segments: dict[str, str]
 
 
-class KeyHash(_Wire):
+class KeyHash(_Wire, frozen=True):
     """HMAC-SHA256 (hex) of the whole key text; `expires_at_ms` bounds a rotated-out secret."""
 
     hash: str
     expires_at_ms: int | None = None
 
 
-class KeyRecord(_Wire):
+class KeyRecord(_Wire, frozen=True):
     """`scope` holds every dimension the key is bound to, ancestors included."""
 
     id: str
@@ -67,14 +67,14 @@ class KeyRecord(_Wire):
     expires_at_ms: int | None = None
 
 
-class KeysSegment(_Wire):
+class KeysSegment(_Wire, frozen=True):
     keys: list[KeyRecord]
 
 
 Period: TypeAlias = Literal["hour", "day", "week", "month", "quarter", "year", "fixed", "none"]
 
 
-class BudgetRecord(_Wire):
+class BudgetRecord(_Wire, frozen=True):
     """`version` grows with every edit of the limit; the newer limit wins everywhere.
 
     `starts_at_ms`/`ends_at_ms` bound a `fixed` budget; `none` never resets (prepaid).
@@ -92,7 +92,7 @@ class BudgetRecord(_Wire):
     ends_at_ms: int | None = None
 
 
-class Rules(_Wire):
+class Rules(_Wire, frozen=True):
     """What a policy says. None: this policy says nothing about it. Lists are globs (`*`, `?`)."""
 
     models_allow: list[str] | None = None
@@ -106,14 +106,14 @@ class Rules(_Wire):
     default_output_tokens: int | None = None
 
 
-class PolicyRecord(_Wire):
+class PolicyRecord(_Wire, frozen=True):
     id: str
     name: str
     selector: Selector
     rules: Rules
 
 
-class PolicySegment(_Wire):
+class PolicySegment(_Wire, frozen=True):
     """`default_output_tokens` caps a request whose caller sets no output limit."""
 
     budgets: list[BudgetRecord]
@@ -121,7 +121,7 @@ class PolicySegment(_Wire):
     default_output_tokens: int
 
 
-class RouteRecord(_Wire):
+class RouteRecord(_Wire, frozen=True):
     """Where a provider is reached. `base_url` is its origin plus any prefix, without `/v1`."""
 
     provider: str
@@ -132,14 +132,14 @@ class RouteRecord(_Wire):
     models: list[str]
 
 
-class SecretsSegment(_Wire):
+class SecretsSegment(_Wire, frozen=True):
     """`key_pepper` (hex) keys the hashes of `KeyHash`. Routes are tried in order, by `models`."""
 
     key_pepper: str
     routes: list[RouteRecord]
 
 
-class Envelope(_Wire):
+class Envelope(_Wire, frozen=True):
     """One event of the snapshot stream. Bytes are base64; `secrets` is sealed before encoding.
 
     `segments` holds, by hash of the plaintext, only what this sidecar does not have yet.
@@ -150,7 +150,7 @@ class Envelope(_Wire):
     segments: dict[str, str]
 
 
-class Snapshot(_Wire):
+class Snapshot(_Wire, frozen=True):
     """A whole, verified snapshot: the manifest and the plaintext bytes of each segment."""
 
     manifest: Manifest
@@ -176,7 +176,9 @@ def open_manifest(raw: bytes, signature: bytes, key: Ed25519PublicKey) -> Manife
         raise SnapshotError(msg) from None
     manifest = decode(raw, Manifest)
     if manifest.schema_version != SCHEMA_VERSION:
-        msg = f"snapshot schema {manifest.schema_version} is not {SCHEMA_VERSION}; upgrade both sides"
+        msg = (
+            f"snapshot schema {manifest.schema_version} is not {SCHEMA_VERSION}; upgrade both sides"
+        )
         raise SnapshotError(msg)
     if set(manifest.segments) != set(SEGMENTS):
         msg = f"the snapshot names segments {sorted(manifest.segments)}, not {sorted(SEGMENTS)}"

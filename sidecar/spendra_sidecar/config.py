@@ -105,6 +105,6 @@ def _public_key(env: Mapping[str, str]) -> bytes:
     except SnapshotError:
         key = b""
     if len(key) != 32:  # noqa: PLR2004 - a raw Ed25519 public key
-        msg = "SPENDRA_SNAPSHOT_PUBLIC_KEY must be the base64 of 32 bytes, as the control plane prints it"
+        msg = "SPENDRA_SNAPSHOT_PUBLIC_KEY must be the base64 of 32 bytes; ask the control plane"
         raise ConfigError(msg)
     return key

@@ -38,7 +38,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"spendra sidecar: {error}\n")
         return settings.EXIT_CONFIG
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     return uvloop.run(_run(config))
@@ -73,7 +75,7 @@ async def _run(config: Config) -> int:
         sys.stderr.write(f"spendra sidecar: {serving.exception()}\n")
         return settings.EXIT_UNAVAILABLE
     await _drain(config, gateway)
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await serving
     await ledger.drain()
     for task in background:

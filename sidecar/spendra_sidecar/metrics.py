@@ -32,7 +32,8 @@ class Metrics:
             "spendra_overruns", "Requests billed above the worst case that was reserved."
         )
         self.given_up = self._counter(
-            "spendra_reservations_given_up", "Reservations released because no store confirmed them."
+            "spendra_reservations_given_up",
+            "Reservations released because no store confirmed them.",
         )
         self.journaled = self._counter(
             "spendra_settlements_journaled", "Settlements that had to wait in the local journal."

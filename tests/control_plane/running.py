@@ -141,7 +141,7 @@ class Organization:
         return sealing.unseal(key, data, SECRETS_CONTEXT)
 
 
-def follow(client: httpx.Client, sidecar_id: str = "sidecar-1", have: str = "") -> Any:  # noqa: ANN401
+def follow(client: httpx.Client, sidecar_id: str = "sidecar-1", have: str = "") -> Any:
     """The open event stream, as a context manager of an httpx response."""
     query = {"sidecar_id": sidecar_id, "have": have}
     return client.stream("GET", "/sidecar/v1/snapshots", params=query)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
@@ -24,6 +24,9 @@ from spendra_sidecar.ledger.words import Account, Outcome, Reservation, Tokens
 from spendra_sidecar.metrics import Metrics
 from tests.servers import Postgres, Server, start_postgres, start_valkey
 
+if TYPE_CHECKING:
+    from uuid import UUID
+
 TIMEOUT_S = 2.0
 
 
@@ -31,7 +34,9 @@ TIMEOUT_S = 2.0
 def database() -> Iterator[str]:
     server: Postgres = start_postgres()
     url = server.create_database("ledger")
-    server.psql(url, "\n".join(["CREATE SCHEMA IF NOT EXISTS spendra;", *(m.sql for m in migrations())]))
+    server.psql(
+        url, "\n".join(["CREATE SCHEMA IF NOT EXISTS spendra;", *(m.sql for m in migrations())])
+    )
     yield url
     server.stop()
 

@@ -5,6 +5,7 @@ import pytest
 import redis.asyncio as aioredis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spendra.balances import keys, min_version_key
 from spendra_sidecar.ledger.words import Account, Exhausted, Held, RateLimited, StalePolicy
 from tests.ledger.conftest import (
@@ -218,9 +219,7 @@ async def _lose_the_data(desk: Desk) -> None:
 
 
 async def _redis_view(desk: Desk, of: Account) -> tuple[int, int]:
-    generation = await desk.database.fetchval(
-        "SELECT spendra.current_generation($1)", desk.org_id
-    )
+    generation = await desk.database.fetchval("SELECT spendra.current_generation($1)", desk.org_id)
     names = keys(desk.org_id, generation)
     client = aioredis.Redis.from_url(desk.redis_url)
     taken, held = await client.hget(names.taken, of.id), await client.hget(names.held, of.id)

@@ -120,7 +120,7 @@ def test_a_tool_that_is_only_offered_is_not_called(client: openai.OpenAI) -> Non
     assert answer.choices[0].finish_reason == "stop"
 
 
-def chunks_of(client: openai.OpenAI, words: str = "", **more: Any) -> list[ChatCompletionChunk]:  # noqa: ANN401 (the SDK's own arguments)
+def chunks_of(client: openai.OpenAI, words: str = "", **more: Any) -> list[ChatCompletionChunk]:
     stream = client.chat.completions.create(
         model=MODEL, messages=MESSAGES, stream=True, extra_headers=simulate(words), **more
     )

@@ -16,7 +16,9 @@ from openai import OpenAI
 
 from tests.servers import free_port
 
-CORPUS = Path(os.environ.get("SPENDRA_WIRE", Path(__file__).parents[3] / "shared" / "wire")) / "corpus"
+CORPUS = (
+    Path(os.environ.get("SPENDRA_WIRE", Path(__file__).parents[3] / "shared" / "wire")) / "corpus"
+)
 STARTED_WITHIN_S = 60
 ENDED = {"posted", "voided"}
 
@@ -89,7 +91,9 @@ def eventually(
     return found
 
 
-def start(directory: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(
+    directory: Path, *options: str, env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """`spendra up` in a directory of its own."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("SPENDRA_", "OPENAI_"))}
     with (directory / "up.out").open("ab") as output:

@@ -112,7 +112,7 @@ def test_balances_in_redis_end_equal_to_the_books(system: System) -> None:
     client = redis.Redis.from_url(system.up["redis_url"])
 
     def taken() -> dict[str, Any]:
-        tables = [name for name in client.scan_iter("spendra:*:taken")]
+        tables = list(client.scan_iter("spendra:*:taken"))
         found = [client.hgetall(table) for table in tables]
         accounts = {k.decode(): int(v) for table in found for k, v in table.items()}
         return {k: v for k, v in accounts.items() if k.startswith(budget["id"])}

@@ -31,7 +31,9 @@ def request_of(case: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_usage_is_the_indexs_and_bytes_are_the_providers(system: System, case: dict[str, Any]) -> None:
+def test_usage_is_the_indexs_and_bytes_are_the_providers(
+    system: System, case: dict[str, Any]
+) -> None:
     answer = httpx.post(
         f"{system.up['sidecar_url']}/v1/chat/completions",
         json=request_of(case),

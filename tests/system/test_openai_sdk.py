@@ -24,7 +24,9 @@ GPT_4O_OUTPUT_NANOUSD = 10_000
 
 def cost_of(usage: Any) -> int:
     """gpt-4o: $2.50 and $10 per million tokens, nothing cached."""
-    return int(usage.prompt_tokens * GPT_4O_INPUT_NANOUSD + usage.completion_tokens * GPT_4O_OUTPUT_NANOUSD)
+    return int(
+        usage.prompt_tokens * GPT_4O_INPUT_NANOUSD + usage.completion_tokens * GPT_4O_OUTPUT_NANOUSD
+    )
 
 
 def one_settlement(system: System, decision_id: str) -> dict[str, Any]:
@@ -39,7 +41,9 @@ def one_settlement(system: System, decision_id: str) -> dict[str, Any]:
 
 
 def test_plain_chat_is_answered_reserved_and_booked_to_the_nanodollar(system: System) -> None:
-    raw = system.openai().chat.completions.with_raw_response.create(model="gpt-4o", messages=MESSAGES)
+    raw = system.openai().chat.completions.with_raw_response.create(
+        model="gpt-4o", messages=MESSAGES
+    )
     answer, headers = raw.parse(), raw.headers
     assert answer.choices[0].message.content
     decision = one_settlement(system, headers["x-spendra-decision-id"])
@@ -50,7 +54,10 @@ def test_plain_chat_is_answered_reserved_and_booked_to_the_nanodollar(system: Sy
     assert decision["cost_nanousd"] == cost_of(answer.usage)
     assert decision["reserved_nanousd"] >= decision["cost_nanousd"]
     assert float(headers["x-spendra-cost"]) * 1e9 == pytest.approx(decision["cost_nanousd"])
-    assert headers["x-spendra-tokens"] == f"{answer.usage.prompt_tokens}/{answer.usage.completion_tokens}"
+    assert (
+        headers["x-spendra-tokens"]
+        == f"{answer.usage.prompt_tokens}/{answer.usage.completion_tokens}"
+    )
 
 
 def test_a_stream_is_relayed_without_the_usage_that_we_asked_for(system: System) -> None:

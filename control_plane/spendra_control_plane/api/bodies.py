@@ -33,7 +33,7 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _only_known(cls, written: Any) -> Any:  # noqa: ANN401 - anything may be typed
+    def _only_known(cls, written: Any) -> Any:
         if isinstance(written, Mapping):
             for name in written:
                 _check_known(str(name), list(cls.model_fields))
@@ -52,7 +52,7 @@ def _check_known(name: str, known: list[str]) -> None:
         raise ValueError(msg)
 
 
-def _dollars(written: Any) -> int:  # noqa: ANN401
+def _dollars(written: Any) -> int:
     if isinstance(written, bool) or not isinstance(written, str | int | Decimal):
         msg = "write dollars as a decimal string such as '12.50'"
         raise ValueError(msg)  # noqa: TRY004 - pydantic reports ValueError as the field's error
@@ -70,7 +70,7 @@ def _one_amount(nanousd: int) -> int:
     return nanousd
 
 
-def _moment(written: Any) -> Any:  # noqa: ANN401
+def _moment(written: Any) -> Any:
     if not isinstance(written, str):
         msg = "write a moment with its offset, such as '2026-12-31T00:00:00Z'"
         raise ValueError(msg)  # noqa: TRY004

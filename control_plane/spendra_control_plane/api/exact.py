@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 class ExactRequest(Request):
     """A request whose JSON keeps every digit."""
 
-    async def json(self) -> Any:  # noqa: ANN401 - JSON is anything
+    async def json(self) -> Any:
         return json.loads(await self.body(), parse_float=Decimal, parse_constant=_no_constant)
 
 

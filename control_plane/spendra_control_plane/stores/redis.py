@@ -16,8 +16,8 @@ FloorError = (OSError, TimeoutError, RedisError)
 
 
 class _Client(Protocol):
-    def eval(self, script: str, numkeys: int, *keys_and_args: str) -> Any: ...  # noqa: ANN401
-    def ping(self) -> Any: ...  # noqa: ANN401
+    def eval(self, script: str, numkeys: int, *keys_and_args: str) -> Any: ...
+    def ping(self) -> Any: ...
     async def aclose(self) -> None: ...
 
 

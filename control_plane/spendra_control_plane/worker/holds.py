@@ -1,6 +1,6 @@
 """The holds that Redis shows, compared with what Postgres knows, and brought in line with it."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from redis.asyncio import Redis
@@ -12,7 +12,7 @@ HoldError = (OSError, TimeoutError, RedisError)
 """What a call can raise when Redis is away, refuses, or lost the generation."""
 
 
-Client: TypeAlias = "Redis[Any]"
+Client: TypeAlias = Redis
 _TIMEOUT_S = 2.0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 import uvloop
+
 from spendra_control_plane.stores.postgres import Pool, StoreError, open_pool
 from spendra_control_plane.worker import sweep
 from spendra_control_plane.worker.holds import Client, HoldError, open_client
@@ -51,7 +52,9 @@ def main(argv: list[str]) -> int:
         sys.stderr.write(f"spendra worker: {error}\n")
         return _EXIT_CONFIG
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
     )
     return uvloop.run(_run(config))
 

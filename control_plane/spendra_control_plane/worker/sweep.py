@@ -1,4 +1,4 @@
-"""What the worker does for one organization. Every step may run twice, and beside another worker."""
+"""What the worker does for one organization: each step may run twice, or beside another's."""
 
 import logging
 
@@ -14,7 +14,9 @@ async def label_lost(pool: Pool, org_id: str) -> int:
     """Label as lost what sidecars without a lease left open. Lost money stays counted."""
     lost: int = await pool.fetchval("SELECT spendra.label_lost($1)", org_id)
     if lost:
-        _log.warning("%s: %d reservations of lapsed sidecars are lost, and stay counted", org_id, lost)
+        _log.warning(
+            "%s: %d reservations of lapsed sidecars are lost, and stay counted", org_id, lost
+        )
     return lost
 
 
@@ -72,7 +74,8 @@ async def _end(connection: Connection, holds: Holds, org_id: str, hold: Hold) ->
 
 async def _is_open(connection: Connection, org_id: str, hold: Hold) -> bool:
     found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM spendra.reservations WHERE org_id = $1 AND reservation_id = $2)",
+        "SELECT EXISTS (SELECT FROM spendra.reservations"
+        " WHERE org_id = $1 AND reservation_id = $2)",
         org_id,
         hold.reservation_id,
     )

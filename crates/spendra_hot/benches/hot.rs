@@ -22,9 +22,22 @@ fn main() {
 fn body() -> Vec<u8> {
     let text = "The quarterly figures show \"growth\" in all regions.\n".repeat(6);
     let message = |role: &str| json!({"role": role, "content": text});
-    let tool = |name: &str| json!({"type": "function", "function": {"name": name, "parameters": {
-        "type": "object", "properties": {"query": {"type": "string", "description": "What to look for"}}}}});
-    let roles = ["system", "user", "assistant", "user", "assistant", "user", "assistant", "user", "assistant", "user"];
+    let tool = |name: &str| {
+        json!({"type": "function", "function": {"name": name, "parameters": {
+        "type": "object", "properties": {"query": {"type": "string", "description": "What to look for"}}}}})
+    };
+    let roles = [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ];
     let messages: Vec<Value> = roles.into_iter().map(message).collect();
     json!({"model": "gpt-4o", "stream": true, "max_tokens": 500, "messages": messages,
         "metadata": {"feature": "search"}, "tools": [tool("look"), tool("find")]})
@@ -54,10 +67,13 @@ fn tree() -> PolicyTree {
 
 fn ring(keys: usize) -> (String, KeyRing) {
     let (key, id) = mint("prod").unwrap();
-    let record = |id: &str, hash: String| json!({"id": id, "name": "n", "environment": "prod", "state": "active",
-        "hashes": [{"hash": hash}], "scope": {"project": ["alpha"], "team": ["shop"]}});
-    let mut records: Vec<Value> =
-        (1..keys).map(|n| record(&format!("{n:012}"), format!("{n:064x}"))).collect();
+    let record = |id: &str, hash: String| {
+        json!({"id": id, "name": "n", "environment": "prod", "state": "active",
+        "hashes": [{"hash": hash}], "scope": {"project": ["alpha"], "team": ["shop"]}})
+    };
+    let mut records: Vec<Value> = (1..keys)
+        .map(|n| record(&format!("{n:012}"), format!("{n:064x}")))
+        .collect();
     records.push(record(&id, hex::encode(hash(&key, b"pepper").unwrap())));
     let segment = json!({"keys": records}).to_string();
     (key, KeyRing::load(segment.as_bytes(), b"pepper").unwrap())
@@ -66,13 +82,19 @@ fn ring(keys: usize) -> (String, KeyRing) {
 #[divan::bench]
 fn inspect_4_kb(bencher: Bencher<'_, '_>) {
     let body = body();
-    bencher.counter(BytesCount::of_slice(&body)).bench(|| inspect(black_box(&body), "openai").unwrap());
+    bencher
+        .counter(BytesCount::of_slice(&body))
+        .bench(|| inspect(black_box(&body), "openai").unwrap());
 }
 
 #[divan::bench]
 fn rewrite_4_kb(bencher: Bencher<'_, '_>) {
     let body = body();
-    let changes = Changes { include_usage: true, output_cap: Some(100), model: None };
+    let changes = Changes {
+        include_usage: true,
+        output_cap: Some(100),
+        model: None,
+    };
     bencher.bench(|| rewrite(black_box(&body), "openai", &changes).unwrap());
 }
 
@@ -86,8 +108,13 @@ fn inspect_and_decide_4_kb(bencher: Bencher<'_, '_>) {
     let principal = ring.authenticate(&key, 0).unwrap();
     bencher.bench(|| {
         let inspected = inspect(black_box(&body), "openai").unwrap();
-        let request =
-            Request { principal, inspected: &inspected, provider: "openai", headers: &headers, now_ms: 0 };
+        let request = Request {
+            principal,
+            inspected: &inspected,
+            provider: "openai",
+            headers: &headers,
+            now_ms: 0,
+        };
         tree.decide(&request, &prices).unwrap()
     });
 }
@@ -111,5 +138,7 @@ fn load_100_000_keys(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn count_chat_4_kb(bencher: Bencher<'_, '_>) {
     let body = body();
-    bencher.counter(BytesCount::of_slice(&body)).bench(|| tokens::count_chat(black_box(&body), "gpt-4o").unwrap());
+    bencher
+        .counter(BytesCount::of_slice(&body))
+        .bench(|| tokens::count_chat(black_box(&body), "gpt-4o").unwrap());
 }

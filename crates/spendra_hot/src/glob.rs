@@ -20,13 +20,20 @@ impl Globs {
 
     /// The first pattern that the text matches.
     pub fn matching(&self, text: &str) -> Option<&str> {
-        self.0.iter().find(|glob| glob.matches(text)).map(|glob| &*glob.pattern)
+        self.0
+            .iter()
+            .find(|glob| glob.matches(text))
+            .map(|glob| &*glob.pattern)
     }
 }
 
 impl Glob {
     fn matches(&self, text: &str) -> bool {
-        if self.literal { *self.pattern == *text } else { matches(&self.pattern, text) }
+        if self.literal {
+            *self.pattern == *text
+        } else {
+            matches(&self.pattern, text)
+        }
     }
 }
 
@@ -46,7 +53,9 @@ fn matches(pattern: &str, text: &str) -> bool {
                 (pattern, text) = (after, rest);
             }
             _ => {
-                let Some((after, mut from)) = retry.take() else { return false };
+                let Some((after, mut from)) = retry.take() else {
+                    return false;
+                };
                 if from.next().is_none() {
                     return false;
                 }

@@ -9,9 +9,9 @@ use std::path::Path;
 use flat_prices::FlatPrices;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use spendra_hot::glob::Globs;
 use spendra_hot::inspect::inspect;
 use spendra_hot::keys::Principal;
-use spendra_hot::glob::Globs;
 use spendra_hot::policy::{Decision, PolicyTree, Request};
 
 #[derive(Deserialize)]
@@ -104,9 +104,18 @@ fn every_case_is_decided_as_expected() {
             let decision = decide(case, &tree, &file.prices);
             let decided = written(&decision);
             for (field, expected) in &case.expect {
-                assert_eq!(&decided[field], expected, "{field}: {} ({})", case.name, decision.message);
+                assert_eq!(
+                    &decided[field], expected,
+                    "{field}: {} ({})",
+                    case.name, decision.message
+                );
             }
-            assert_eq!(decision.allowed(), decision.message.is_empty(), "{}", case.name);
+            assert_eq!(
+                decision.allowed(),
+                decision.message.is_empty(),
+                "{}",
+                case.name
+            );
             cases += 1;
         }
     }
@@ -118,11 +127,14 @@ fn messages_say_what_to_do() {
     let prices: FlatPrices = serde_json::from_value(json!({"openai/m": {
         "input_nanousd": 1, "output_nanousd": 20_000_000, "context_window": null, "max_output": null}}))
     .unwrap();
-    let tree = PolicyTree::load(br#"{"budgets":[],"policies":[],"default_output_tokens":100}"#).unwrap();
+    let tree =
+        PolicyTree::load(br#"{"budgets":[],"policies":[],"default_output_tokens":100}"#).unwrap();
     let case = |body: Value| Case {
         name: String::new(),
-        key: serde_json::from_value(json!({"id": "k", "name": "n", "environment": "prod", "scope": {},
-            "max_request_nanousd": 1_500_000_000}))
+        key: serde_json::from_value(
+            json!({"id": "k", "name": "n", "environment": "prod", "scope": {},
+            "max_request_nanousd": 1_500_000_000}),
+        )
         .unwrap(),
         provider: "openai".into(),
         dialect: "openai".into(),
@@ -134,7 +146,10 @@ fn messages_say_what_to_do() {
     let dear = message(json!({"model": "m", "messages": []}));
     assert!(dear.contains("$2.00") && dear.contains("$1.50"), "{dear}");
     let unpriced = message(json!({"model": "other"}));
-    assert!(unpriced.contains("\"other\"") && unpriced.contains("\"openai\""), "{unpriced}");
+    assert!(
+        unpriced.contains("\"other\"") && unpriced.contains("\"openai\""),
+        "{unpriced}"
+    );
     let unbounded = message(json!({"model": "m", "messages": [{"type": "image_url"}]}));
     assert!(unbounded.contains("context_window"), "{unbounded}");
 }
@@ -142,7 +157,9 @@ fn messages_say_what_to_do() {
 #[test]
 fn segments_that_cannot_be_meant_are_refused() {
     let policy = |selector: &str, rules: &str| {
-        format!(r#"{{"budgets":[],"policies":[{{"id":"p","name":"n","selector":{selector},"rules":{rules}}}],"default_output_tokens":1}}"#)
+        format!(
+            r#"{{"budgets":[],"policies":[{{"id":"p","name":"n","selector":{selector},"rules":{rules}}}],"default_output_tokens":1}}"#
+        )
     };
     assert!(PolicyTree::load(policy("{}", "{}").as_bytes()).is_ok());
     for (selector, rules, word) in [
@@ -152,7 +169,9 @@ fn segments_that_cannot_be_meant_are_refused() {
         ("{}", r#"{"max_tokens":1}"#, "max_tokens"),
         ("{}", r#"{"max_output_tokens":-1}"#, "-1"),
     ] {
-        let error = PolicyTree::load(policy(selector, rules).as_bytes()).unwrap_err().to_string();
+        let error = PolicyTree::load(policy(selector, rules).as_bytes())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(word), "{error}");
     }
     assert!(PolicyTree::load(b"{}").is_err());
@@ -160,9 +179,11 @@ fn segments_that_cannot_be_meant_are_refused() {
 
 #[test]
 fn a_header_of_no_dimension_is_an_error() {
-    let tree = PolicyTree::load(br#"{"budgets":[],"policies":[],"default_output_tokens":1}"#).unwrap();
+    let tree =
+        PolicyTree::load(br#"{"budgets":[],"policies":[],"default_output_tokens":1}"#).unwrap();
     let key: Key =
-        serde_json::from_value(json!({"id": "k", "name": "n", "environment": "e", "scope": {}})).unwrap();
+        serde_json::from_value(json!({"id": "k", "name": "n", "environment": "e", "scope": {}}))
+            .unwrap();
     let request = Request {
         principal: &key.principal(),
         inspected: &inspect(b"{}", "openai").unwrap(),
@@ -171,5 +192,10 @@ fn a_header_of_no_dimension_is_an_error() {
         now_ms: 0,
     };
     let prices: FlatPrices = serde_json::from_str("{}").unwrap();
-    assert!(tree.decide(&request, &prices).unwrap_err().to_string().contains("department"));
+    assert!(
+        tree.decide(&request, &prices)
+            .unwrap_err()
+            .to_string()
+            .contains("department")
+    );
 }

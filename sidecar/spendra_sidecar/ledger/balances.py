@@ -161,7 +161,13 @@ class Balances:
     def _reserve_command(self, sha: str, names: Keys, reservation: Reservation) -> tuple[Any, ...]:
         arguments: list[Any] = []
         for account in reservation.accounts:
-            arguments += (account.id, account.limit, account.version, account.start_s, account.end_s)
+            arguments += (
+                account.id,
+                account.limit,
+                account.version,
+                account.start_s,
+                account.end_s,
+            )
         for limit in reservation.rate_limits:
             arguments += limit
         reservation_id = str(reservation.id)
@@ -186,7 +192,7 @@ class Balances:
         )
 
     async def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """One round trip. Once more when a connection turns out dead: every command is idempotent."""
+        """One round trip. Once more on a dead connection: every command is idempotent."""
         try:
             return await self._pipeline(commands)
         except RedisConnectionError:
@@ -215,7 +221,7 @@ def _lost(answer: object, generation: str) -> GenerationLost | None:
     return GenerationLost(generation) if status == b"STALE_GENERATION" else None
 
 
-def _verdict(
+def _verdict(  # noqa: PLR0911 - one return for each answer of the reserve script
     answer: Any, reservation: Reservation, generation: str
 ) -> Verdict | Unseeded | GenerationLost:
     lost = _lost(answer, generation)
@@ -238,4 +244,5 @@ def _verdict(
         return WrongPeriod(int(rest[0]))
     if status == b"FROZEN":
         return Frozen()
-    raise BalancesUnavailableError(f"the reserve script answered {answer!r}")
+    msg = f"the reserve script answered {answer!r}"
+    raise BalancesUnavailableError(msg)

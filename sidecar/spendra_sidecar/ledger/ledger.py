@@ -41,7 +41,9 @@ _RETRY_S = 0.5
 class Ledger:
     """The ledger as one sidecar uses it."""
 
-    def __init__(self, balances: Balances, books: Books, journal: Journal, metrics: Metrics) -> None:
+    def __init__(
+        self, balances: Balances, books: Books, journal: Journal, metrics: Metrics
+    ) -> None:
         self._balances = balances
         self._books = books
         self._journal = journal
@@ -64,9 +66,7 @@ class Ledger:
                 await self._recover(verdict.generation or None)
             elif isinstance(verdict, Unseeded):
                 await self._seed(verdict.accounts)
-            elif not isinstance(verdict, Held):
-                return verdict
-            elif await self._write_one(reservation):
+            elif not isinstance(verdict, Held) or await self._write_one(reservation):
                 return verdict
         msg = "the balances kept changing hands"
         raise LedgerUnavailableError(msg)
@@ -105,7 +105,7 @@ class Ledger:
             return await self._holding.submit(reservation)
         except BalancesUnavailableError as error:
             self._give_up(reservation, durable_write_was_sent=False)
-            raise LedgerUnavailableError(f"the balance store: {error}") from error
+            raise LedgerUnavailableError.during("the balance store", error) from error
         except asyncio.CancelledError:
             self._give_up(reservation, durable_write_was_sent=False)
             raise
@@ -125,7 +125,7 @@ class Ledger:
             current = await self._writing.submit(reservation)
         except BooksUnavailableError as error:
             self._give_up(reservation, durable_write_was_sent=True)
-            raise LedgerUnavailableError(f"the system of record: {error}") from error
+            raise LedgerUnavailableError.during("the system of record", error) from error
         except asyncio.CancelledError:
             self._give_up(reservation, durable_write_was_sent=True)
             raise
@@ -151,7 +151,7 @@ class Ledger:
             else:
                 await self._balances.seed(generation, totals)
         except (BooksUnavailableError, BalancesUnavailableError) as error:
-            raise LedgerUnavailableError(f"opening an account: {error}") from error
+            raise LedgerUnavailableError.during("opening an account", error) from error
 
     # Giving up what may not have become durable
 
@@ -243,7 +243,7 @@ class Ledger:
                 else:
                     await self._rebuild(seen)
             except (BooksUnavailableError, BalancesUnavailableError) as error:
-                raise LedgerUnavailableError(f"rebuilding balances: {error}") from error
+                raise LedgerUnavailableError.during("rebuilding balances", error) from error
 
     async def _rebuild(self, lost: str | None) -> None:
         started = time.monotonic()

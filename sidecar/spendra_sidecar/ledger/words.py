@@ -73,7 +73,7 @@ class Frozen(NamedTuple):
 
 
 class StalePolicy(NamedTuple):
-    """This snapshot may no longer decide; `version` or newer is needed."""
+    """The snapshot may no longer decide; `version` or newer is needed."""
 
     version: int
 
@@ -119,3 +119,7 @@ class Settled(NamedTuple):
 
 class LedgerUnavailableError(Exception):
     """No reservation could be made durable; nothing may leave."""
+
+    @classmethod
+    def during(cls, step: str, error: Exception) -> "LedgerUnavailableError":
+        return cls(f"{step}: {error}")

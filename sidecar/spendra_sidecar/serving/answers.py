@@ -2,8 +2,8 @@
 
 import time
 
-from spendra.money import nanousd_to_usd
 from spendra._hot import Decision
+from spendra.money import nanousd_to_usd
 from spendra_sidecar.ledger.words import Held, Outcome, Reservation
 
 Pairs = list[tuple[str, str]]

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from spendra._hot import Decision
 from spendra.money import nanousd_to_usd
 from spendra.periods import FOREVER_S
-from spendra._hot import Decision
 from spendra_sidecar.ledger.words import Exhausted, Frozen, RateLimited
 from spendra_sidecar.serving.refusals import Refusal
 
@@ -55,7 +55,7 @@ def frozen(_: Frozen) -> Refusal:
 
 
 def affordable_output(decision: Decision, remaining_nanousd: int, choices: int) -> int:
-    """Output tokens (over one choice) whose worst case would still fit; 0 when the input does not."""
+    """Output tokens of each choice that would still fit; 0 when the input does not."""
     cap = decision.output_cap or 0
     for_output = decision.reserved_nanousd - decision.reserved_input_nanousd
     room = remaining_nanousd - decision.reserved_input_nanousd

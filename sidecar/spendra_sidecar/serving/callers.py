@@ -77,7 +77,7 @@ def _labels(text: str) -> dict[str, str]:
     for pair in text.split(","):
         name, equals, value = pair.partition("=")
         if not equals or not name.strip() or not value.strip():
-            msg = f"X-Spendra-Labels takes name=value pairs separated by commas, not {pair.strip()!r}."
+            msg = f"X-Spendra-Labels takes name=value, separated by commas, not {pair.strip()!r}."
             raise Refusal("header_invalid", msg)
         facts[LABEL_PREFIX + name.strip()] = value.strip()
     return facts

@@ -15,6 +15,8 @@ from spendra_sidecar.serving.call import Admission, Call
 from spendra_sidecar.serving.outcomes import Attempt, conclude
 from spendra_sidecar.serving.refusals import Refusal
 
+_SHUTTING_DOWN = Refusal("shutting_down", "This sidecar is shutting down; try again.")
+
 
 class Forwarding:
     """Sends admitted requests upstream and relays their answers."""
@@ -43,11 +45,16 @@ class Forwarding:
 
     async def _head(self, call: Call, admission: Admission, attempt: Attempt) -> Exchange:
         asked_ns = time.perf_counter_ns()
+        head = self._send(call, admission, attempt)
         try:
-            return await self._send(call, admission, attempt)
+            return await head
         except UpstreamError as error:
             attempt.error = error
             raise _upstream_refusal(error, admission.judged.route) from error
+        except asyncio.CancelledError:
+            if not head.cancelled():
+                raise
+            raise _SHUTTING_DOWN from None
         finally:
             call.waited_ns += time.perf_counter_ns() - asked_ns
 
@@ -60,7 +67,9 @@ class Forwarding:
         body = call.body
         if hide_usage or decision.write_cap:
             cap = decision.output_cap if decision.write_cap else None
-            body = rewrite(body, route.dialect, include_usage=hide_usage, output_cap=cap, model=None)
+            body = rewrite(
+                body, route.dialect, include_usage=hide_usage, output_cap=cap, model=None
+            )
         head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         attempt.exchange = self._relay.send(
             head,
@@ -112,13 +121,17 @@ class Forwarding:
                 await transport.send_bytes(chunk)
         except UpstreamError as error:
             attempt.error = error
+        except asyncio.CancelledError:
+            # A future that was cancelled: the exchange was, because the caller left or we stop.
+            if not future.cancelled():
+                raise
 
     async def _end_stream(
         self, call: Call, transport: Transport, attempt: Attempt, admission: Admission
     ) -> None:
         """A stream that was cut must not look like one that ended well."""
-        if attempt.error is not None:
-            refusal = _upstream_refusal(attempt.error, admission.judged.route)
+        refusal = _why_ended(attempt, admission.judged.route)
+        if refusal is not None:
             await transport.send_bytes(refusals.stream_event(refusal, str(call.decision_id)))
         elif call.scope.headers.get("x-spendra-trailer") == "cost":
             await transport.send_bytes(answers.trailer(conclude(attempt)))
@@ -131,6 +144,13 @@ def _headers(call: Call, admission: Admission, exchange: Exchange) -> answers.Pa
         + answers.admitted(admission.reservation, admission.held, admission.judged.decision)
         + answers.latency(call.started_ns, call.waited_ns)
     )
+
+
+def _why_ended(attempt: Attempt, route: RouteRecord) -> Refusal | None:
+    """None: the answer ended well."""
+    if attempt.stopped:
+        return _SHUTTING_DOWN
+    return None if attempt.error is None else _upstream_refusal(attempt.error, route)
 
 
 def _upstream_refusal(error: UpstreamError, route: RouteRecord) -> Refusal:

@@ -1,4 +1,4 @@
-"""One request, from top to bottom: admit (authenticate, inspect, decide, reserve), forward, settle."""
+"""One request, from top to bottom: admit it, forward it, settle it."""
 
 import asyncio
 
@@ -69,10 +69,12 @@ class Gateway:
 
     def cut(self) -> int:
         """End the answers still under way; each is settled at what was delivered."""
-        for attempt in self._attempts:
+        ended = list(self._attempts)
+        for attempt in ended:
             if attempt.exchange is not None:
+                attempt.stopped = True
                 attempt.exchange.cancel()
-        return len(self._attempts)
+        return len(ended)
 
     def _leave(self) -> None:
         self._under_way -= 1

@@ -37,6 +37,9 @@ class Attempt:
     status: int | None = None
     error: UpstreamError | None = None
     hung_up: bool = False
+    """The caller left before the answer ended."""
+    stopped: bool = False
+    """This sidecar ended the answer, because it shuts down."""
     end: Outcome | None = None
 
 
@@ -47,14 +50,14 @@ def conclude(attempt: Attempt) -> Outcome:
     return attempt.end
 
 
-def _decide(attempt: Attempt) -> Outcome:
+def _decide(attempt: Attempt) -> Outcome:  # noqa: PLR0911 - the rules, first match wins
     exchange, error = attempt.exchange, attempt.error
     if exchange is None:
         return _voided(attempt, "not_sent")
     if error is not None and not error.may_have_left:
         return _voided(attempt, "upstream_unreachable")
     if attempt.status is None:
-        return _worst_case(attempt, error.kind if error else "caller_left")
+        return _worst_case(attempt, _why_short(attempt))
     metered = exchange.metered()
     if metered.usage is not None:
         return _reported(attempt, metered, metered.usage)
@@ -62,7 +65,7 @@ def _decide(attempt: Attempt) -> Outcome:
         return _free(attempt, "upstream_error")
     if attempt.stream or metered.finished:
         return _counted(attempt, metered)
-    return _worst_case(attempt, error.kind if error else "caller_left")
+    return _worst_case(attempt, _why_short(attempt))
 
 
 def _reported(attempt: Attempt, metered: Metered, usage: Usage) -> Outcome:
@@ -81,15 +84,17 @@ def _counted(attempt: Attempt, metered: Metered) -> Outcome:
     except HotError:
         sent, confidence = attempt.decision.estimated_input_tokens, "estimated"
     usage = Usage(input_tokens=sent, output_tokens=delivered)
-    return _posted(attempt, metered, usage, confidence, _why_uncounted(attempt, metered))
+    reason = "usage_missing" if metered.finished else _why_short(attempt)
+    return _posted(attempt, metered, usage, confidence, reason)
 
 
-def _why_uncounted(attempt: Attempt, metered: Metered) -> str:
+def _why_short(attempt: Attempt) -> str:
+    """Why an answer is not whole."""
     if attempt.hung_up:
         return "caller_left"
-    if attempt.error is not None:
-        return attempt.error.kind
-    return "usage_missing" if metered.finished else "cut"
+    if attempt.stopped:
+        return "shutting_down"
+    return attempt.error.kind if attempt.error is not None else "cut"
 
 
 def _posted(

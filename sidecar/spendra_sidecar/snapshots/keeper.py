@@ -1,4 +1,4 @@
-"""The snapshot on disk, sealed under the sidecar's token, so that a start needs no control plane."""
+"""The snapshot on disk, sealed under the sidecar's token: a start needs no control plane."""
 
 import os
 import time

@@ -36,7 +36,9 @@ class BudgetClock:
         budget = self.budget
         limit = str(budget.limit_nanousd) if budget.kind == "hard" else ""
         identity = account_id(budget.id, found.start_s)
-        return Account(identity, budget, limit, str(budget.version), str(found.start_s), str(found.end_s))
+        return Account(
+            identity, budget, limit, str(budget.version), str(found.start_s), str(found.end_s)
+        )
 
 
 @dataclass(frozen=True, slots=True)

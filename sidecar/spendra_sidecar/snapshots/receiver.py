@@ -93,7 +93,9 @@ class Receiver:
                 quiet = False
             except (httpx.HTTPError, wire.SnapshotError) as error:
                 if not quiet:
-                    _log.warning("no control plane, trying again: %s", error or type(error).__name__)
+                    _log.warning(
+                        "no control plane, trying again: %s", str(error) or type(error).__name__
+                    )
                 quiet = True
             await asyncio.sleep(_RECONNECT_S)
 
@@ -125,7 +127,9 @@ class Receiver:
                 await self._swap(snapshot)
             self._acknowledged = (version, "applied", "")
         except (wire.SnapshotError, sealing.SealError) as error:
-            _log.error("refused snapshot %s, keeping %d: %s", version or "?", self._version(), error)  # noqa: TRY400
+            _log.error(
+                "refused snapshot %s, keeping %d: %s", version or "?", self._version(), error
+            )
             self._metrics.snapshots.labels("refused").inc()
             self._acknowledged = (version, "refused", str(error))
         await self._acknowledge()
@@ -138,7 +142,8 @@ class Receiver:
             msg = f"the snapshot is of {manifest.org_id}, this sidecar serves {self._config.org_id}"
             raise wire.SnapshotError(msg)
         segments = {
-            name: self._segment(name, digest, envelope) for name, digest in manifest.segments.items()
+            name: self._segment(name, digest, envelope)
+            for name, digest in manifest.segments.items()
         }
         return manifest, wire.Snapshot(manifest=manifest, segments=segments)
 

@@ -38,10 +38,10 @@ def _draft(body: bodies.ScopeBody) -> Draft:
 def _add(plural: str, kind: Kind) -> None:
     new, edited = _BODIES[plural]
 
-    async def create(plane: InPlane, org_id: Operator, body: Any) -> dict[str, Any]:  # noqa: ANN401
+    async def create(plane: InPlane, org_id: Operator, body: Any) -> dict[str, Any]:
         return await scopes.create(plane.publisher, org_id, kind, body.name, _draft(body))
 
-    async def edit(plane: InPlane, org_id: Operator, name: str, body: Any) -> dict[str, Any]:  # noqa: ANN401
+    async def edit(plane: InPlane, org_id: Operator, name: str, body: Any) -> dict[str, Any]:
         return await scopes.edit(plane.publisher, org_id, kind, name, _draft(body))
 
     async def get(plane: InPlane, org_id: Operator, name: str) -> dict[str, Any]:

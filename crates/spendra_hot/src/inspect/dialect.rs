@@ -81,7 +81,10 @@ impl Dialect {
 
     /// The field that a member's name means, and that name as it must be written.
     pub fn field(&self, name: &str) -> Option<(&'static str, Field)> {
-        self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).copied()
+        self.fields
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .copied()
     }
 }
 
@@ -94,11 +97,19 @@ pub static CHAT: Shape = Shape {
 };
 
 /// Chat at a provider that heeds `max_tokens` only.
-static CHAT_MAX_TOKENS: Shape = Shape { limits: &[Field::MaxTokens], cap: &["max_tokens"], ..CHAT };
+static CHAT_MAX_TOKENS: Shape = Shape {
+    limits: &[Field::MaxTokens],
+    cap: &["max_tokens"],
+    ..CHAT
+};
 
 /// A completion is 16 tokens long unless the caller says otherwise.
-pub static COMPLETIONS: Shape =
-    Shape { limits: &[Field::MaxTokens], cap: &["max_tokens"], implied_limit: Some(16), ..CHAT };
+pub static COMPLETIONS: Shape = Shape {
+    limits: &[Field::MaxTokens],
+    cap: &["max_tokens"],
+    implied_limit: Some(16),
+    ..CHAT
+};
 
 pub static RESPONSES: Shape = Shape {
     limits: &[Field::MaxOutputTokens],
@@ -107,10 +118,18 @@ pub static RESPONSES: Shape = Shape {
     ..CHAT
 };
 
-static EMBEDDINGS: Shape =
-    Shape { limits: &[], cap: &[], usage_on_request: false, generates: false, ..CHAT };
+static EMBEDDINGS: Shape = Shape {
+    limits: &[],
+    cap: &[],
+    usage_on_request: false,
+    generates: false,
+    ..CHAT
+};
 
-static MAX_TOKENS: Shape = Shape { usage_on_request: false, ..CHAT_MAX_TOKENS };
+static MAX_TOKENS: Shape = Shape {
+    usage_on_request: false,
+    ..CHAT_MAX_TOKENS
+};
 
 static GENERATE_CONTENT: Shape = Shape {
     limits: &[Field::GenerationConfig],
@@ -195,12 +214,37 @@ const OPENAI: Dialect = Dialect {
 
 static DIALECTS: [Dialect; 10] = [
     OPENAI,
-    Dialect { name: "openai_chat", shape: Some(&CHAT), ..OPENAI },
-    Dialect { name: "openai_max_tokens", shape: Some(&CHAT_MAX_TOKENS), ..OPENAI },
-    Dialect { name: "openai_completions", shape: Some(&COMPLETIONS), ..OPENAI },
-    Dialect { name: "openai_responses", shape: Some(&RESPONSES), ..OPENAI },
-    Dialect { name: "openai_embeddings", shape: Some(&EMBEDDINGS), ..OPENAI },
-    Dialect { name: "anthropic", fields: ANTHROPIC_FIELDS, shape: Some(&MAX_TOKENS), ..OPENAI },
+    Dialect {
+        name: "openai_chat",
+        shape: Some(&CHAT),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_max_tokens",
+        shape: Some(&CHAT_MAX_TOKENS),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_completions",
+        shape: Some(&COMPLETIONS),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_responses",
+        shape: Some(&RESPONSES),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_embeddings",
+        shape: Some(&EMBEDDINGS),
+        ..OPENAI
+    },
+    Dialect {
+        name: "anthropic",
+        fields: ANTHROPIC_FIELDS,
+        shape: Some(&MAX_TOKENS),
+        ..OPENAI
+    },
     Dialect {
         name: "google",
         fields: GOOGLE_FIELDS,
@@ -208,6 +252,16 @@ static DIALECTS: [Dialect; 10] = [
         shape: Some(&GENERATE_CONTENT),
         ..OPENAI
     },
-    Dialect { name: "mistral", fields: MISTRAL_FIELDS, shape: Some(&MAX_TOKENS), ..OPENAI },
-    Dialect { name: "cohere", fields: COHERE_FIELDS, shape: Some(&MAX_TOKENS), ..OPENAI },
+    Dialect {
+        name: "mistral",
+        fields: MISTRAL_FIELDS,
+        shape: Some(&MAX_TOKENS),
+        ..OPENAI
+    },
+    Dialect {
+        name: "cohere",
+        fields: COHERE_FIELDS,
+        shape: Some(&MAX_TOKENS),
+        ..OPENAI
+    },
 ];

@@ -21,8 +21,14 @@ const MEDIA_TYPES: &[&str] = &[
     "container_upload",
 ];
 
-const MEDIA_KEYS: &[&str] =
-    &["image_url", "input_audio", "inlineData", "inline_data", "fileData", "file_data"];
+const MEDIA_KEYS: &[&str] = &[
+    "image_url",
+    "input_audio",
+    "inlineData",
+    "inline_data",
+    "fileData",
+    "file_data",
+];
 
 /// Types of input items that name something the provider keeps.
 const STORED_TYPES: &[&str] = &[

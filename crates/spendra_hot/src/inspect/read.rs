@@ -30,7 +30,10 @@ pub fn count(scanner: &mut Scanner<'_>, name: &str, least: u64) -> Scan<Option<u
     };
     match number {
         Some(number) if number >= least => Ok(Some(number)),
-        _ => Err(must_be(name, &format!("a whole number of at least {least}"))),
+        _ => Err(must_be(
+            name,
+            &format!("a whole number of at least {least}"),
+        )),
     }
 }
 

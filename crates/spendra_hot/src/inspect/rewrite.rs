@@ -20,7 +20,11 @@ pub struct Changes<'a> {
 /// The same body with the asked members set. Errors as for `inspect`.
 pub fn rewrite(body: &[u8], dialect: &str, changes: &Changes<'_>) -> Result<Vec<u8>, Unusable> {
     let survey = survey(body, Dialect::named(dialect)?)?;
-    let mut splices = Splices { survey: &survey, edits: Vec::new(), members: Vec::new() };
+    let mut splices = Splices {
+        survey: &survey,
+        edits: Vec::new(),
+        members: Vec::new(),
+    };
     if let Some(model) = changes.model {
         splices.set(Field::Model, &["model"], &quoted(model));
     }
@@ -28,7 +32,11 @@ pub fn rewrite(body: &[u8], dialect: &str, changes: &Changes<'_>) -> Result<Vec<
         splices.cap(&cap.to_string());
     }
     if changes.include_usage && survey.shape.usage_on_request {
-        splices.set(Field::StreamOptions, &["stream_options", "include_usage"], "true");
+        splices.set(
+            Field::StreamOptions,
+            &["stream_options", "include_usage"],
+            "true",
+        );
     }
     Ok(splices.apply(body))
 }
@@ -47,7 +55,10 @@ impl<'a> Splices<'a> {
 
     fn cap(&mut self, cap: &str) {
         let shape = self.survey.shape;
-        let present = shape.limits.iter().filter(|limit| self.place(**limit).is_some());
+        let present = shape
+            .limits
+            .iter()
+            .filter(|limit| self.place(**limit).is_some());
         let present: Vec<Field> = present.copied().collect();
         for limit in &present {
             self.set(*limit, shape.cap, cap);
@@ -86,7 +97,8 @@ impl<'a> Splices<'a> {
 
     fn insert(&mut self, opening: Opening, members: &str) {
         let comma = if opening.empty { "" } else { "," };
-        self.edits.push((opening.at..opening.at, format!("{members}{comma}")));
+        self.edits
+            .push((opening.at..opening.at, format!("{members}{comma}")));
     }
 
     fn apply(mut self, body: &[u8]) -> Vec<u8> {

@@ -37,7 +37,12 @@ impl<'a> Scanner<'a> {
     /// Strings are passed by byte afterwards, so the encoding is checked once, here.
     pub fn new(json: &'a [u8]) -> Scan<Self> {
         match std::str::from_utf8(json) {
-            Ok(_) => Ok(Self { json, at: 0, depth: 0, text_bytes: 0 }),
+            Ok(_) => Ok(Self {
+                json,
+                at: 0,
+                depth: 0,
+                text_bytes: 0,
+            }),
             Err(error) => Err(Unusable::new(format!(
                 "the body is not UTF-8 at byte {}",
                 error.valid_up_to()
@@ -146,7 +151,10 @@ impl<'a> Scanner<'a> {
     }
 
     pub fn expected(&self, what: &str) -> Unusable {
-        Unusable::new(format!("the body is not JSON: expected {what} at byte {}", self.at))
+        Unusable::new(format!(
+            "the body is not JSON: expected {what} at byte {}",
+            self.at
+        ))
     }
 
     fn key(&mut self) -> Scan<Text<'a>> {
@@ -208,7 +216,11 @@ impl<'a> Scanner<'a> {
         while matches!(self.byte(), Some(b'0'..=b'9')) {
             self.advance(1);
         }
-        if self.at == start { Err(self.expected("a digit")) } else { Ok(()) }
+        if self.at == start {
+            Err(self.expected("a digit"))
+        } else {
+            Ok(())
+        }
     }
 
     fn word(&mut self, word: &str) -> Scan<()> {

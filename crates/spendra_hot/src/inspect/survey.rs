@@ -60,7 +60,10 @@ impl Pass {
         Self {
             dialect,
             seen: 0,
-            found: Inspected { choices: 1, ..Inspected::default() },
+            found: Inspected {
+                choices: 1,
+                ..Inspected::default()
+            },
             parts: Parts::default(),
             tools: Tools::default(),
             limits: Vec::new(),
@@ -84,7 +87,12 @@ impl Pass {
         scanner.kind()?;
         let start = scanner.at();
         let (opening, inner) = self.value(scanner, name, field)?;
-        self.places.push(Place { field, value: start..scanner.at(), opening, inner });
+        self.places.push(Place {
+            field,
+            value: start..scanner.at(),
+            opening,
+            inner,
+        });
         Ok(())
     }
 
@@ -100,7 +108,9 @@ impl Pass {
             }
             Field::Choices => self.found.choices = read::count(scanner, name, 1)?.unwrap_or(1),
             Field::BestOf => self.best_of = read::count(scanner, name, 1)?.unwrap_or(1),
-            Field::Tools | Field::Functions => self.tools.read(scanner, self.dialect.tools, name)?,
+            Field::Tools | Field::Functions => {
+                self.tools.read(scanner, self.dialect.tools, name)?
+            }
             Field::HostedTool => self.tools.hosted |= read::is_present(scanner)?,
             Field::Labels => self.labels(scanner, name)?,
             Field::Messages | Field::Input => self.found.messages = self.parts.items(scanner)?,
@@ -169,7 +179,11 @@ impl Pass {
             let (Some(key), Some(value)) = (key.decode(), scanner.text()?.decode()) else {
                 return Err(read::must_be(name, "Unicode text"));
             };
-            match self.found.labels.insert(key.to_string(), value.into_owned()) {
+            match self
+                .found
+                .labels
+                .insert(key.to_string(), value.into_owned())
+            {
                 Some(_) => Err(read::twice(&format!("{name}.{key}"))),
                 None => Ok(()),
             }
@@ -217,7 +231,12 @@ impl Pass {
         self.found.stored_state = self.parts.stored;
         self.found.hosted_tools = self.tools.hosted;
         self.found.tools = self.tools.names;
-        Ok(Survey { found: self.found, shape, root, places: self.places })
+        Ok(Survey {
+            found: self.found,
+            shape,
+            root,
+            places: self.places,
+        })
     }
 
     /// Of OpenAI's endpoints, the one that this body is for.
@@ -236,7 +255,10 @@ impl Pass {
     }
 
     fn agreed_limit(&self, shape: &Shape) -> Scan<Option<u64>> {
-        let mut binding = self.limits.iter().filter(|(field, _)| shape.limits.contains(field));
+        let mut binding = self
+            .limits
+            .iter()
+            .filter(|(field, _)| shape.limits.contains(field));
         let first = binding.next().map(|(_, limit)| *limit);
         if binding.any(|(_, limit)| Some(*limit) != first) {
             return Err(Unusable::new(

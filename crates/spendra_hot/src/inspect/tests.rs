@@ -24,13 +24,17 @@ fn a_chat_is_read() {
     let found = seen(&body, "openai");
     assert_eq!(found.model.as_deref(), Some("gpt-4o"));
     assert!(found.stream && found.include_usage && found.text_only && !found.stored_state);
-    assert_eq!((found.output_limit, found.choices, found.messages), (Some(100), 3, 2));
+    assert_eq!(
+        (found.output_limit, found.choices, found.messages),
+        (Some(100), 3, 2)
+    );
     assert_eq!(found.tools, ["look", "web_search"]);
     assert!(found.hosted_tools);
     assert_eq!(found.labels["feature"], "search");
     assert_eq!(found.service_tier.as_deref(), Some("flex"));
     assert_eq!(found.body_bytes, body.to_string().len() as u64);
-    let texts = "gpt-4o" .len() + "flex".len() + "search".len() + "system".len() + 2 + "user".len() + 2;
+    let texts =
+        "gpt-4o".len() + "flex".len() + "search".len() + "system".len() + 2 + "user".len() + 2;
     let tools = "function".len() + "look".len() + "web_search".len();
     assert_eq!(found.text_bytes, (texts + tools) as u64);
 }
@@ -38,7 +42,10 @@ fn a_chat_is_read() {
 #[test]
 fn an_empty_body_says_nothing() {
     let found = inspect(b" {\n} ", "openai").unwrap();
-    assert_eq!((found.model, found.output_limit, found.choices), (None, None, 1));
+    assert_eq!(
+        (found.model, found.output_limit, found.choices),
+        (None, None, 1)
+    );
     assert!(!found.stream && !found.include_usage && found.generates && found.text_only);
 }
 
@@ -50,7 +57,13 @@ fn nulls_count_as_absent() {
     let found = seen(&body, "openai_chat");
     let empty = inspect(b"{}", "openai_chat").unwrap();
     let bytes = found.body_bytes;
-    assert_eq!(found, Inspected { body_bytes: bytes, ..empty });
+    assert_eq!(
+        found,
+        Inspected {
+            body_bytes: bytes,
+            ..empty
+        }
+    );
 }
 
 #[test]
@@ -58,17 +71,45 @@ fn only_members_that_bind_the_shape_limit_it() {
     for (body, dialect, limit) in [
         (r#"{"messages":[],"max_tokens":5}"#, "openai", Some(5)),
         (r#"{"messages":[],"max_output_tokens":5}"#, "openai", None),
-        (r#"{"input":"x","max_output_tokens":5,"max_tokens":9}"#, "openai", Some(5)),
+        (
+            r#"{"input":"x","max_output_tokens":5,"max_tokens":9}"#,
+            "openai",
+            Some(5),
+        ),
         (r#"{"input":"x","max_tokens":5}"#, "openai", None),
         (r#"{"prompt":"x","max_tokens":5}"#, "openai", Some(5)),
-        (r#"{"prompt":"x","max_completion_tokens":5}"#, "openai", None),
-        (r#"{"messages":[],"max_tokens":5,"max_completion_tokens":5}"#, "openai", Some(5)),
-        (r#"{"messages":[],"max_completion_tokens":5}"#, "openai_max_tokens", None),
+        (
+            r#"{"prompt":"x","max_completion_tokens":5}"#,
+            "openai",
+            None,
+        ),
+        (
+            r#"{"messages":[],"max_tokens":5,"max_completion_tokens":5}"#,
+            "openai",
+            Some(5),
+        ),
+        (
+            r#"{"messages":[],"max_completion_tokens":5}"#,
+            "openai_max_tokens",
+            None,
+        ),
         (r#"{"max_tokens":0}"#, "anthropic", Some(0)),
-        (r#"{"generationConfig":{"maxOutputTokens":7}}"#, "google", Some(7)),
-        (r#"{"generation_config":{"max_output_tokens":7}}"#, "google", Some(7)),
+        (
+            r#"{"generationConfig":{"maxOutputTokens":7}}"#,
+            "google",
+            Some(7),
+        ),
+        (
+            r#"{"generation_config":{"max_output_tokens":7}}"#,
+            "google",
+            Some(7),
+        ),
     ] {
-        assert_eq!(inspect(body.as_bytes(), dialect).unwrap().output_limit, limit, "{body}");
+        assert_eq!(
+            inspect(body.as_bytes(), dialect).unwrap().output_limit,
+            limit,
+            "{body}"
+        );
     }
 }
 
@@ -81,16 +122,34 @@ fn choices_multiply() {
         (r#"{"prompt":[[1],[2]]}"#, 2),
         (r#"{"prompt":[]}"#, 1),
     ] {
-        assert_eq!(inspect(body.as_bytes(), "openai").unwrap().choices, choices, "{body}");
+        assert_eq!(
+            inspect(body.as_bytes(), "openai").unwrap().choices,
+            choices,
+            "{body}"
+        );
     }
-    assert_eq!(inspect(br#"{"prompt":"x"}"#, "openai").unwrap().implied_limit, Some(16));
+    assert_eq!(
+        inspect(br#"{"prompt":"x"}"#, "openai")
+            .unwrap()
+            .implied_limit,
+        Some(16)
+    );
     let google = br#"{"generationConfig":{"candidateCount":4}}"#;
     assert_eq!(inspect(google, "google").unwrap().choices, 4);
 }
 
 #[test]
 fn parts_that_bytes_do_not_bound_are_seen() {
-    for kind in ["image_url", "input_image", "input_audio", "file", "input_file", "image", "document", "video"] {
+    for kind in [
+        "image_url",
+        "input_image",
+        "input_audio",
+        "file",
+        "input_file",
+        "image",
+        "document",
+        "video",
+    ] {
         let chat = json!({"messages": [{"role": "user", "content": [{"type": kind}]}]});
         assert!(!seen(&chat, "openai").text_only, "{kind}");
         let nested = json!({"messages": [{"content": [{"type": "tool_result", "content": [{"type": kind}]}]}]});
@@ -110,12 +169,32 @@ fn parts_that_bytes_do_not_bound_are_seen() {
 #[test]
 fn stored_state_is_seen() {
     for (body, dialect, stored) in [
-        (json!({"input": "x", "previous_response_id": "resp_1"}), "openai", true),
-        (json!({"input": "x", "conversation": {"id": "c"}}), "openai", true),
+        (
+            json!({"input": "x", "previous_response_id": "resp_1"}),
+            "openai",
+            true,
+        ),
+        (
+            json!({"input": "x", "conversation": {"id": "c"}}),
+            "openai",
+            true,
+        ),
         (json!({"prompt": {"id": "pmpt_1"}}), "openai", true),
-        (json!({"input": [{"type": "item_reference", "id": "i"}]}), "openai", true),
-        (json!({"input": [{"type": "reasoning", "id": "r"}]}), "openai", true),
-        (json!({"input": [{"type": "reasoning", "encrypted_content": "x"}]}), "openai", false),
+        (
+            json!({"input": [{"type": "item_reference", "id": "i"}]}),
+            "openai",
+            true,
+        ),
+        (
+            json!({"input": [{"type": "reasoning", "id": "r"}]}),
+            "openai",
+            true,
+        ),
+        (
+            json!({"input": [{"type": "reasoning", "encrypted_content": "x"}]}),
+            "openai",
+            false,
+        ),
         (json!({"cachedContent": "c"}), "google", true),
         (json!({"input": "x"}), "openai", false),
     ] {
@@ -129,10 +208,18 @@ fn tools_have_their_names() {
         {"type": "mcp", "server_label": "s"}], "functions": [{"name": "c"}]});
     let found = inspect(openai.to_string().as_bytes(), "openai_responses").unwrap();
     assert_eq!(found.tools.len(), 4);
-    assert!(["a", "b", "mcp", "c"].iter().all(|name| found.tools.iter().any(|tool| tool == name)));
+    assert!(
+        ["a", "b", "mcp", "c"]
+            .iter()
+            .all(|name| found.tools.iter().any(|tool| tool == name))
+    );
     let anthropic = json!({"tools": [{"name": "a", "input_schema": {}}, {"type": "web_search_20250305", "name": "web_search"}]});
-    assert_eq!(seen(&anthropic, "anthropic").tools, ["a", "web_search_20250305"]);
-    let google = json!({"tools": [{"functionDeclarations": [{"name": "a"}]}, {"googleSearch": {}}]});
+    assert_eq!(
+        seen(&anthropic, "anthropic").tools,
+        ["a", "web_search_20250305"]
+    );
+    let google =
+        json!({"tools": [{"functionDeclarations": [{"name": "a"}]}, {"googleSearch": {}}]});
     let found = seen(&google, "google");
     assert_eq!(found.tools, ["a", "googleSearch"]);
     assert!(found.hosted_tools);
@@ -148,31 +235,79 @@ fn shapes_that_report_usage_by_themselves_say_so() {
         ("{}", "google", true),
         ("{}", "mistral", true),
     ] {
-        assert_eq!(inspect(body.as_bytes(), dialect).unwrap().include_usage, usage, "{body}");
+        assert_eq!(
+            inspect(body.as_bytes(), dialect).unwrap().include_usage,
+            usage,
+            "{body}"
+        );
     }
-    assert!(!inspect(br#"{"input":""}"#, "openai_embeddings").unwrap().generates);
+    assert!(
+        !inspect(br#"{"input":""}"#, "openai_embeddings")
+            .unwrap()
+            .generates
+    );
 }
 
 #[test]
 fn errors_name_what_is_wrong() {
     for (body, dialect, word) in [
         (r#"{"model":"a","model":"b"}"#, "openai", "`model` twice"),
-        (r#"{"model":"a","mod\u0065l":"b"}"#, "openai", "`model` twice"),
-        (r#"{"max_tokens":1,"Max_Tokens":2}"#, "openai", "`Max_Tokens` must be written `max_tokens`"),
-        (r#"{"stream_options":{"include_usage":true,"include_usage":false}}"#, "openai", "`include_usage` twice"),
-        (r#"{"generationConfig":{},"generation_config":{}}"#, "google", "twice"),
-        (r#"{"metadata":{"a":"1","a":"2"}}"#, "openai", "`metadata.a` twice"),
+        (
+            r#"{"model":"a","mod\u0065l":"b"}"#,
+            "openai",
+            "`model` twice",
+        ),
+        (
+            r#"{"max_tokens":1,"Max_Tokens":2}"#,
+            "openai",
+            "`Max_Tokens` must be written `max_tokens`",
+        ),
+        (
+            r#"{"stream_options":{"include_usage":true,"include_usage":false}}"#,
+            "openai",
+            "`include_usage` twice",
+        ),
+        (
+            r#"{"generationConfig":{},"generation_config":{}}"#,
+            "google",
+            "twice",
+        ),
+        (
+            r#"{"metadata":{"a":"1","a":"2"}}"#,
+            "openai",
+            "`metadata.a` twice",
+        ),
         (r#"{"tools":[{"name":"a","name":"b"}]}"#, "openai", "twice"),
-        (r#"{"max_tokens":1,"max_completion_tokens":2,"messages":[]}"#, "openai", "differ"),
+        (
+            r#"{"max_tokens":1,"max_completion_tokens":2,"messages":[]}"#,
+            "openai",
+            "differ",
+        ),
         (r#"{"messages":[],"input":""}"#, "openai", "only one of"),
         (r#"{"model":5}"#, "openai", "`model` must be a string"),
         (r#"{"model":"\ud800"}"#, "openai", "`model` is not Unicode"),
-        (r#"{"stream":"yes"}"#, "openai", "`stream` must be true or false"),
-        (r#"{"stream_options":[]}"#, "openai", "`stream_options` must be an object"),
-        (r#"{"n":0}"#, "openai", "`n` must be a whole number of at least 1"),
+        (
+            r#"{"stream":"yes"}"#,
+            "openai",
+            "`stream` must be true or false",
+        ),
+        (
+            r#"{"stream_options":[]}"#,
+            "openai",
+            "`stream_options` must be an object",
+        ),
+        (
+            r#"{"n":0}"#,
+            "openai",
+            "`n` must be a whole number of at least 1",
+        ),
         (r#"{"max_tokens":1.5}"#, "openai", "`max_tokens` must be"),
         (r#"{"max_tokens":-1}"#, "openai", "`max_tokens` must be"),
-        (r#"{"max_tokens":99999999999999999999}"#, "openai", "`max_tokens` must be"),
+        (
+            r#"{"max_tokens":99999999999999999999}"#,
+            "openai",
+            "`max_tokens` must be",
+        ),
         (r#"{"tools":{}}"#, "openai", "`tools` must be a list"),
         ("[]", "openai", "not a JSON object"),
         ("", "openai", "expected a value at byte 0"),
@@ -182,7 +317,12 @@ fn errors_name_what_is_wrong() {
         let message = refusal(body, dialect);
         assert!(message.contains(word), "{body}: {message}");
     }
-    assert!(inspect(b"{\"a\":\"\xff\"}", "openai").unwrap_err().to_string().contains("UTF-8 at byte 6"));
+    assert!(
+        inspect(b"{\"a\":\"\xff\"}", "openai")
+            .unwrap_err()
+            .to_string()
+            .contains("UTF-8 at byte 6")
+    );
 }
 
 #[test]
@@ -207,34 +347,118 @@ fn changed(body: &str, dialect: &str, changes: &Changes<'_>) -> String {
 
 #[test]
 fn changes_are_spliced() {
-    let usage = Changes { include_usage: true, ..Changes::default() };
-    let cap = Changes { output_cap: Some(9), ..Changes::default() };
-    let model = Changes { model: Some("a\"b"), ..Changes::default() };
+    let usage = Changes {
+        include_usage: true,
+        ..Changes::default()
+    };
+    let cap = Changes {
+        output_cap: Some(9),
+        ..Changes::default()
+    };
+    let model = Changes {
+        model: Some("a\"b"),
+        ..Changes::default()
+    };
     for (body, dialect, changes, expected) in [
-        ("{}", "openai", usage, r#"{"stream_options":{"include_usage":true}}"#),
+        (
+            "{}",
+            "openai",
+            usage,
+            r#"{"stream_options":{"include_usage":true}}"#,
+        ),
         (" { } ", "openai", cap, r#" {"max_completion_tokens":9 } "#),
-        (r#"{"stream_options" : { } }"#, "openai", usage, r#"{"stream_options" : {"include_usage":true } }"#),
-        (r#"{"stream_options":null}"#, "openai", usage, r#"{"stream_options":{"include_usage":true}}"#),
-        (r#"{"stream_options":{"a":1}}"#, "openai", usage, r#"{"stream_options":{"include_usage":true,"a":1}}"#),
-        (r#"{"stream_options":{"include_usage": false}}"#, "openai", usage, r#"{"stream_options":{"include_usage": true}}"#),
-        (r#"{"messages":[],"max_tokens": 50}"#, "openai", cap, r#"{"messages":[],"max_tokens": 9}"#),
-        (r#"{"messages":[]}"#, "openai_max_tokens", cap, r#"{"max_tokens":9,"messages":[]}"#),
-        (r#"{"max_tokens":5,"max_completion_tokens":5}"#, "openai", cap, r#"{"max_tokens":9,"max_completion_tokens":9}"#),
-        (r#"{"max_completion_tokens":null}"#, "openai", cap, r#"{"max_completion_tokens":9}"#),
-        (r#"{"input":""}"#, "openai", cap, r#"{"max_output_tokens":9,"input":""}"#),
+        (
+            r#"{"stream_options" : { } }"#,
+            "openai",
+            usage,
+            r#"{"stream_options" : {"include_usage":true } }"#,
+        ),
+        (
+            r#"{"stream_options":null}"#,
+            "openai",
+            usage,
+            r#"{"stream_options":{"include_usage":true}}"#,
+        ),
+        (
+            r#"{"stream_options":{"a":1}}"#,
+            "openai",
+            usage,
+            r#"{"stream_options":{"include_usage":true,"a":1}}"#,
+        ),
+        (
+            r#"{"stream_options":{"include_usage": false}}"#,
+            "openai",
+            usage,
+            r#"{"stream_options":{"include_usage": true}}"#,
+        ),
+        (
+            r#"{"messages":[],"max_tokens": 50}"#,
+            "openai",
+            cap,
+            r#"{"messages":[],"max_tokens": 9}"#,
+        ),
+        (
+            r#"{"messages":[]}"#,
+            "openai_max_tokens",
+            cap,
+            r#"{"max_tokens":9,"messages":[]}"#,
+        ),
+        (
+            r#"{"max_tokens":5,"max_completion_tokens":5}"#,
+            "openai",
+            cap,
+            r#"{"max_tokens":9,"max_completion_tokens":9}"#,
+        ),
+        (
+            r#"{"max_completion_tokens":null}"#,
+            "openai",
+            cap,
+            r#"{"max_completion_tokens":9}"#,
+        ),
+        (
+            r#"{"input":""}"#,
+            "openai",
+            cap,
+            r#"{"max_output_tokens":9,"input":""}"#,
+        ),
         (r#"{"input":""}"#, "openai", usage, r#"{"input":""}"#),
-        (r#"{"input":""}"#, "openai_embeddings", cap, r#"{"input":""}"#),
+        (
+            r#"{"input":""}"#,
+            "openai_embeddings",
+            cap,
+            r#"{"input":""}"#,
+        ),
         ("{}", "anthropic", usage, "{}"),
-        ("{}", "google", cap, r#"{"generationConfig":{"maxOutputTokens":9}}"#),
-        (r#"{"generationConfig":{"a":1}}"#, "google", cap, r#"{"generationConfig":{"maxOutputTokens":9,"a":1}}"#),
-        (r#"{"generation_config":{"max_output_tokens":1}}"#, "google", cap, r#"{"generation_config":{"max_output_tokens":9}}"#),
+        (
+            "{}",
+            "google",
+            cap,
+            r#"{"generationConfig":{"maxOutputTokens":9}}"#,
+        ),
+        (
+            r#"{"generationConfig":{"a":1}}"#,
+            "google",
+            cap,
+            r#"{"generationConfig":{"maxOutputTokens":9,"a":1}}"#,
+        ),
+        (
+            r#"{"generation_config":{"max_output_tokens":1}}"#,
+            "google",
+            cap,
+            r#"{"generation_config":{"max_output_tokens":9}}"#,
+        ),
         (r#"{"model":"x"}"#, "openai", model, r#"{"model":"a\"b"}"#),
         ("{}", "openai", model, r#"{"model":"a\"b"}"#),
     ] {
         assert_eq!(changed(body, dialect, &changes), expected, "{body}");
     }
-    let all = Changes { include_usage: true, output_cap: Some(9), model: Some("m") };
-    let expected = r#"{"model":"m","max_completion_tokens":9,"stream_options":{"include_usage":true}}"#;
+    let all = Changes {
+        include_usage: true,
+        output_cap: Some(9),
+        model: Some("m"),
+    };
+    let expected =
+        r#"{"model":"m","max_completion_tokens":9,"stream_options":{"include_usage":true}}"#;
     assert_eq!(changed("{}", "openai", &all), expected);
 }
 
@@ -246,7 +470,11 @@ fn any_json() -> impl Strategy<Value = Value> {
         "\\PC{0,12}".prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
-        let key = prop_oneof!["[a-z]{1,6}", Just("type".to_owned()), Just("image_url".to_owned())];
+        let key = prop_oneof![
+            "[a-z]{1,6}",
+            Just("type".to_owned()),
+            Just("image_url".to_owned())
+        ];
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::btree_map(key, inner, 0..4)
@@ -258,19 +486,31 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// A chat body with any of the governed members, among others.
 fn any_chat() -> impl Strategy<Value = Value> {
     let options = prop_oneof![
-        Just(json!(null)), Just(json!({})), Just(json!({"include_usage": false})), Just(json!({"x": [1]})),
+        Just(json!(null)),
+        Just(json!({})),
+        Just(json!({"include_usage": false})),
+        Just(json!({"x": [1]})),
     ];
     let others = prop::collection::btree_map("[a-z]{6,9}", any_json(), 0..4);
-    (others, prop::option::of(options), prop::option::of(1_u64..99), any::<bool>(), any_json()).prop_map(
-        |(others, options, limit, old, messages)| {
+    (
+        others,
+        prop::option::of(options),
+        prop::option::of(1_u64..99),
+        any::<bool>(),
+        any_json(),
+    )
+        .prop_map(|(others, options, limit, old, messages)| {
             let mut body: serde_json::Map<_, _> = others.into_iter().collect();
             body.insert("messages".into(), messages);
             options.map(|options| body.insert("stream_options".into(), options));
-            let name = if old { "max_tokens" } else { "max_completion_tokens" };
+            let name = if old {
+                "max_tokens"
+            } else {
+                "max_completion_tokens"
+            };
             limit.map(|limit| body.insert(name.into(), limit.into()));
             Value::Object(body)
-        },
-    )
+        })
 }
 
 proptest! {

@@ -13,7 +13,10 @@ pub struct Text<'a> {
 impl<'a> Text<'a> {
     /// Bytes of the decoded string.
     pub fn bytes(&self) -> usize {
-        self.quoted.len().saturating_sub(2).saturating_sub(self.shrinks)
+        self.quoted
+            .len()
+            .saturating_sub(2)
+            .saturating_sub(self.shrinks)
     }
 
     /// None when it escapes half a surrogate pair: such a string is no Unicode text.
@@ -61,7 +64,9 @@ fn escape(json: &[u8]) -> Option<(usize, usize)> {
 /// Half a surrogate pair counts two bytes, so that a pair counts four.
 fn utf8_bytes(hex: &[u8]) -> Option<usize> {
     let unit = hex.iter().try_fold(0_u32, |unit, digit| {
-        char::from(*digit).to_digit(16).map(|value| (unit << 4) | value)
+        char::from(*digit)
+            .to_digit(16)
+            .map(|value| (unit << 4) | value)
     })?;
     Some(match unit {
         0..0x80 => 1,

@@ -37,7 +37,11 @@ impl Tools {
             _ => scanner.skip(),
         })?;
         self.hosted |= inner.is_none() && !is_callers(kind.as_deref());
-        let bare = if is_callers(kind.as_deref()) { name } else { kind };
+        let bare = if is_callers(kind.as_deref()) {
+            name
+        } else {
+            kind
+        };
         self.names.extend(inner.or(bare));
         Ok(())
     }
@@ -46,16 +50,18 @@ impl Tools {
         if scanner.kind()? != Kind::Object {
             return Err(read::must_be(field, "a list of objects"));
         }
-        scanner.object(|scanner, key| match key.decode().as_deref() {
-            Some("functionDeclarations" | "function_declarations") => {
-                self.read(scanner, ToolForm::Typed, "functionDeclarations")
-            }
-            key => {
-                self.hosted = true;
-                self.names.extend(key.map(str::to_owned));
-                scanner.skip()
-            }
-        }).map(|_: Opening| ())
+        scanner
+            .object(|scanner, key| match key.decode().as_deref() {
+                Some("functionDeclarations" | "function_declarations") => {
+                    self.read(scanner, ToolForm::Typed, "functionDeclarations")
+                }
+                key => {
+                    self.hosted = true;
+                    self.names.extend(key.map(str::to_owned));
+                    scanner.skip()
+                }
+            })
+            .map(|_: Opening| ())
     }
 }
 

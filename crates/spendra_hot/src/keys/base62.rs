@@ -14,14 +14,26 @@ pub fn random(letters: usize) -> Result<String, Unusable> {
         getrandom::fill(&mut pool)
             .map_err(|error| Unusable::new(format!("no randomness from the system: {error}")))?;
         let fair = pool.iter().filter(|byte| **byte < UNBIASED);
-        text.extend(fair.take(letters.saturating_sub(text.len())).map(|byte| letter(u32::from(*byte))));
+        text.extend(
+            fair.take(letters.saturating_sub(text.len()))
+                .map(|byte| letter(u32::from(*byte))),
+        );
     }
     Ok(text)
 }
 
 /// Six letters hold any 32-bit number, most significant first.
 pub fn six(number: u32) -> String {
-    (0..6_u32).rev().map(|place| letter(number.checked_div(62_u32.saturating_pow(place)).unwrap_or(0))).collect()
+    (0..6_u32)
+        .rev()
+        .map(|place| {
+            letter(
+                number
+                    .checked_div(62_u32.saturating_pow(place))
+                    .unwrap_or(0),
+            )
+        })
+        .collect()
 }
 
 pub fn is_text(text: &str) -> bool {

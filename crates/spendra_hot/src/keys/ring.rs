@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
+use super::KeyHash;
 use super::segment::{HashRecord, KeyRecord, KeysSegment, State};
 use super::text::{self, Pepper};
-use super::KeyHash;
 use crate::error::Unusable;
 use crate::glob::Globs;
 use crate::policy::KEY_DIMENSIONS;
@@ -76,7 +76,9 @@ impl KeyRing {
         for record in segment.keys {
             let (id, entry) = admit(record)?;
             if keys.insert(id.clone(), entry).is_some() {
-                return Err(Unusable::new(format!("the keys segment has key {id} twice")));
+                return Err(Unusable::new(format!(
+                    "the keys segment has key {id} twice"
+                )));
             }
         }
         Ok(Self { pepper, keys })
@@ -116,8 +118,13 @@ impl Entry {
     }
 
     fn knows(&self, digest: &KeyHash, now_ms: i64) -> bool {
-        let valid = self.hashes.iter().filter(|(_, ends)| !is_over(*ends, now_ms));
-        let hit = valid.fold(subtle::Choice::from(0), |hit, (hash, _)| hit | hash.ct_eq(digest));
+        let valid = self
+            .hashes
+            .iter()
+            .filter(|(_, ends)| !is_over(*ends, now_ms));
+        let hit = valid.fold(subtle::Choice::from(0), |hit, (hash, _)| {
+            hit | hash.ct_eq(digest)
+        });
         hit.into()
     }
 }
@@ -128,7 +135,11 @@ fn is_over(ends_ms: Option<i64>, now_ms: i64) -> bool {
 
 fn admit(record: KeyRecord) -> Result<(Box<str>, Entry), Unusable> {
     let id = record.id.into_boxed_str();
-    let hashes = record.hashes.iter().map(|hash| decode(&id, hash)).collect::<Result<_, _>>()?;
+    let hashes = record
+        .hashes
+        .iter()
+        .map(|hash| decode(&id, hash))
+        .collect::<Result<_, _>>()?;
     let principal = Principal {
         key_id: id.clone(),
         name: record.name.into(),
@@ -138,22 +149,39 @@ fn admit(record: KeyRecord) -> Result<(Box<str>, Entry), Unusable> {
         max_request_nanousd: record.max_request_nanousd,
     };
     let (state, expires_at_ms) = (record.state, record.expires_at_ms);
-    Ok((id, Entry { principal: Arc::new(principal), state, hashes, expires_at_ms }))
+    Ok((
+        id,
+        Entry {
+            principal: Arc::new(principal),
+            state,
+            hashes,
+            expires_at_ms,
+        },
+    ))
 }
 
 fn decode(id: &str, record: &HashRecord) -> Result<(KeyHash, Option<i64>), Unusable> {
     let mut hash = KeyHash::default();
-    hex::decode_to_slice(&record.hash, &mut hash)
-        .map_err(|error| Unusable::new(format!("key {id}: its hash is not 64 hex digits: {error}")))?;
+    hex::decode_to_slice(&record.hash, &mut hash).map_err(|error| {
+        Unusable::new(format!("key {id}: its hash is not 64 hex digits: {error}"))
+    })?;
     Ok((hash, record.expires_at_ms))
 }
 
-fn scope(id: &str, scope: std::collections::BTreeMap<String, Vec<String>>) -> Result<Scope, Unusable> {
+fn scope(
+    id: &str,
+    scope: std::collections::BTreeMap<String, Vec<String>>,
+) -> Result<Scope, Unusable> {
     let bind = |(dimension, values): (String, Vec<String>)| {
         if !KEY_DIMENSIONS.contains(&dimension.as_str()) {
-            return Err(Unusable::new(format!("key {id}: a key cannot be bound to {dimension:?}")));
+            return Err(Unusable::new(format!(
+                "key {id}: a key cannot be bound to {dimension:?}"
+            )));
         }
-        Ok((dimension.into(), values.into_iter().map(Into::into).collect()))
+        Ok((
+            dimension.into(),
+            values.into_iter().map(Into::into).collect(),
+        ))
     };
     scope.into_iter().map(bind).collect()
 }

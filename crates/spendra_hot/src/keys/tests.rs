@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -52,16 +56,34 @@ fn refusals_come_in_their_order() {
     let (key, id) = mint("prod").unwrap();
     let (other, _) = mint("prod").unwrap();
     let mut state = record(&id, &json!([{"hash": hexed(&key)}]));
-    assert_eq!(ring(&[]).authenticate("sk-123", 0).unwrap_err(), Refused::Malformed);
-    assert_eq!(ring(&[]).authenticate(&key, 0).unwrap_err(), Refused::Unknown);
-    assert_eq!(ring(&[state.clone()]).authenticate(&other, 0).unwrap_err(), Refused::Unknown);
+    assert_eq!(
+        ring(&[]).authenticate("sk-123", 0).unwrap_err(),
+        Refused::Malformed
+    );
+    assert_eq!(
+        ring(&[]).authenticate(&key, 0).unwrap_err(),
+        Refused::Unknown
+    );
+    assert_eq!(
+        ring(&[state.clone()]).authenticate(&other, 0).unwrap_err(),
+        Refused::Unknown
+    );
     state["expires_at_ms"] = json!(10);
     assert!(ring(&[state.clone()]).authenticate(&key, 9).is_ok());
-    assert_eq!(ring(&[state.clone()]).authenticate(&key, 10).unwrap_err(), Refused::Expired);
+    assert_eq!(
+        ring(&[state.clone()]).authenticate(&key, 10).unwrap_err(),
+        Refused::Expired
+    );
     state["state"] = json!("paused");
-    assert_eq!(ring(&[state.clone()]).authenticate(&key, 10).unwrap_err(), Refused::Paused);
+    assert_eq!(
+        ring(&[state.clone()]).authenticate(&key, 10).unwrap_err(),
+        Refused::Paused
+    );
     state["state"] = json!("revoked");
-    assert_eq!(ring(&[state]).authenticate(&key, 10).unwrap_err(), Refused::Revoked);
+    assert_eq!(
+        ring(&[state]).authenticate(&key, 10).unwrap_err(),
+        Refused::Revoked
+    );
 }
 
 #[test]
@@ -89,9 +111,19 @@ fn a_rotated_key_keeps_its_id() {
 /// The table-driven algorithm, written anew.
 fn crc(text: &str) -> u32 {
     let table: Vec<u32> = (0..256_u32)
-        .map(|n| (0..8).fold(n, |c, _| if c & 1 == 1 { 0xEDB8_8320 ^ (c >> 1) } else { c >> 1 }))
+        .map(|n| {
+            (0..8).fold(n, |c, _| {
+                if c & 1 == 1 {
+                    0xEDB8_8320 ^ (c >> 1)
+                } else {
+                    c >> 1
+                }
+            })
+        })
         .collect();
-    !text.bytes().fold(!0, |c, b| table[((c ^ u32::from(b)) & 0xFF) as usize] ^ (c >> 8))
+    !text.bytes().fold(!0, |c, b| {
+        table[((c ^ u32::from(b)) & 0xFF) as usize] ^ (c >> 8)
+    })
 }
 
 #[test]
@@ -99,7 +131,12 @@ fn segments_that_cannot_be_meant_are_refused() {
     let good = record("abcdefghijkl", &json!([]));
     let load = |keys: Value| KeyRing::load(json!({"keys": keys}).to_string().as_bytes(), PEPPER);
     assert!(load(json!([good])).is_ok());
-    assert!(load(json!([good, good])).unwrap_err().to_string().contains("twice"));
+    assert!(
+        load(json!([good, good]))
+            .unwrap_err()
+            .to_string()
+            .contains("twice")
+    );
     for (field, value) in [
         ("surprise", json!(1)),
         ("state", json!("asleep")),

@@ -39,7 +39,9 @@ pub fn hash(key: &str, pepper: &[u8]) -> Result<KeyHash, Unusable> {
     let pepper = self::pepper(pepper)?;
     match id_of(key) {
         Some(_) => Ok(digest(&pepper, key)),
-        None => Err(Unusable::new("not a Spendra key, or mistyped: its checksum does not fit")),
+        None => Err(Unusable::new(
+            "not a Spendra key, or mistyped: its checksum does not fit",
+        )),
     }
 }
 
@@ -59,7 +61,8 @@ pub(super) fn pepper(secret: &[u8]) -> Result<Pepper, Unusable> {
     if secret.is_empty() {
         return Err(Unusable::new("the pepper of the keys is empty"));
     }
-    Pepper::new_from_slice(secret).map_err(|error| Unusable::new(format!("the pepper of the keys: {error}")))
+    Pepper::new_from_slice(secret)
+        .map_err(|error| Unusable::new(format!("the pepper of the keys: {error}")))
 }
 
 pub(super) fn digest(pepper: &Pepper, key: &str) -> KeyHash {
@@ -69,7 +72,10 @@ pub(super) fn digest(pepper: &Pepper, key: &str) -> KeyHash {
 }
 
 fn is_environment(text: &str) -> bool {
-    (1..=16).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
+    (1..=16).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
 }
 
 fn is_base62(text: &str, letters: usize) -> bool {

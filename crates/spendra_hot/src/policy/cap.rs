@@ -26,11 +26,18 @@ impl Decision {
         }
         let wanted = asked.unwrap_or_else(|| self.hear_defaults(tree, policies));
         let model = [quote.max_output(), remaining_context(inspected, quote)];
-        let cap = [ceiling].into_iter().chain(model).flatten().fold(wanted, u64::min);
+        let cap = [ceiling]
+            .into_iter()
+            .chain(model)
+            .flatten()
+            .fold(wanted, u64::min);
         self.output_cap = Some(cap);
         self.write_cap = inspected.output_limit != Some(cap);
         if cap == 0 && wanted > 0 {
-            self.refuse_plainly("input_too_large", "the input fills the model's context window");
+            self.refuse_plainly(
+                "input_too_large",
+                "the input fills the model's context window",
+            );
         }
     }
 
@@ -38,7 +45,9 @@ impl Decision {
     fn hear_output_limits(&mut self, policies: &[&Policy], asked: Option<u64>) -> Option<u64> {
         let mut smallest = None;
         for policy in policies {
-            let Some(most) = policy.rules.max_output_tokens else { continue };
+            let Some(most) = policy.rules.max_output_tokens else {
+                continue;
+            };
             let detail = format!("at most {most} output tokens");
             if asked.is_some_and(|asked| asked <= most) {
                 self.allow(&policy.id, "max_output_tokens", detail);
@@ -55,13 +64,23 @@ impl Decision {
         const RULE: &str = "default_output_tokens";
         let mut smallest = None;
         for policy in policies {
-            let Some(default) = policy.rules.default_output_tokens else { continue };
-            self.limit(&policy.id, RULE, format!("{default} output tokens where the caller sets no limit"));
+            let Some(default) = policy.rules.default_output_tokens else {
+                continue;
+            };
+            self.limit(
+                &policy.id,
+                RULE,
+                format!("{default} output tokens where the caller sets no limit"),
+            );
             smallest = Some(smallest.map_or(default, |other: u64| other.min(default)));
         }
         smallest.unwrap_or_else(|| {
             let default = tree.default_output_tokens;
-            self.limit("default", RULE, format!("{default} output tokens where the caller sets no limit"));
+            self.limit(
+                "default",
+                RULE,
+                format!("{default} output tokens where the caller sets no limit"),
+            );
             default
         })
     }
@@ -74,6 +93,12 @@ fn is_free(quote: &impl Quote, input_tokens: u64) -> bool {
 
 /// Counted with the fewest tokens the texts can be: a cap must not cut an answer that fits.
 fn remaining_context(inspected: &Inspected, quote: &impl Quote) -> Option<u64> {
-    let input = if is_bounded_by_bytes(inspected) { tokens::at_least(inspected.text_bytes) } else { 0 };
-    quote.context_window().map(|window| window.saturating_sub(input))
+    let input = if is_bounded_by_bytes(inspected) {
+        tokens::at_least(inspected.text_bytes)
+    } else {
+        0
+    };
+    quote
+        .context_window()
+        .map(|window| window.saturating_sub(input))
 }

@@ -27,7 +27,11 @@ pub struct Request<'a> {
 
 impl PolicyTree {
     /// Errors: a header's dimension that no request has.
-    pub fn decide<P: Prices>(&self, request: &Request<'_>, prices: &P) -> Result<Decision, Unusable> {
+    pub fn decide<P: Prices>(
+        &self,
+        request: &Request<'_>,
+        prices: &P,
+    ) -> Result<Decision, Unusable> {
         let (facts, conflict) = Facts::gather(request)?;
         let policies = self.policies_of(&facts);
         let mut decision = Decision {
@@ -59,10 +63,13 @@ impl PolicyTree {
         prices: &P,
     ) {
         let Some(quote) = prices.resolve(request.provider, model, request.now_ms) else {
-            decision.refuse_plainly("unpriced_model", &format!(
-                "model {model:?} of provider {:?} has no price, so its cost cannot be bounded",
-                request.provider
-            ));
+            decision.refuse_plainly(
+                "unpriced_model",
+                &format!(
+                    "model {model:?} of provider {:?} has no price, so its cost cannot be bounded",
+                    request.provider
+                ),
+            );
             return;
         };
         quote.version().clone_into(&mut decision.price_version);
@@ -87,7 +94,10 @@ impl Decision {
     }
 
     fn reserve(&mut self, request: &Request<'_>, policies: &[&Policy], quote: &impl Quote) {
-        let output = self.output_cap.unwrap_or(0).saturating_mul(request.inspected.choices);
+        let output = self
+            .output_cap
+            .unwrap_or(0)
+            .saturating_mul(request.inspected.choices);
         self.estimated_nanousd = quote.estimate_nanousd(self.estimated_input_tokens, output);
         self.reserved_nanousd = self.worst_case(request.inspected, quote, output);
         self.reserved_input_nanousd = self.worst_case(request.inspected, quote, 0);
@@ -116,7 +126,9 @@ impl Decision {
         if self.reserved_nanousd <= most {
             self.allow(speaker, RULE, format!("at most {cost} of {limit}"));
         } else {
-            let detail = format!("this request can cost {cost}, more than the {limit} that {speaker} allows");
+            let detail = format!(
+                "this request can cost {cost}, more than the {limit} that {speaker} allows"
+            );
             self.refuse("request_too_expensive", speaker, RULE, detail);
         }
     }

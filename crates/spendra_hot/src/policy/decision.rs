@@ -68,7 +68,13 @@ impl Decision {
         self.speak(speaker, rule, Verdict::Limit, detail);
     }
 
-    pub(super) fn refuse(&mut self, code: &'static str, speaker: &str, rule: &'static str, detail: String) {
+    pub(super) fn refuse(
+        &mut self,
+        code: &'static str,
+        speaker: &str,
+        rule: &'static str,
+        detail: String,
+    ) {
         self.refuse_plainly(code, &detail);
         self.speak(speaker, rule, Verdict::Refuse, detail);
     }
@@ -82,7 +88,12 @@ impl Decision {
     }
 
     fn speak(&mut self, speaker: &str, rule: &'static str, verdict: Verdict, detail: String) {
-        self.reasons.push(Reason { policy_id: speaker.to_owned(), rule, verdict, detail });
+        self.reasons.push(Reason {
+            policy_id: speaker.to_owned(),
+            rule,
+            verdict,
+            detail,
+        });
     }
 }
 
@@ -104,7 +115,12 @@ mod tests {
 
     #[test]
     fn dollars_keep_cents_and_drop_other_zeros() {
-        for (nanousd, text) in [(0, "$0.00"), (1_500_000_000, "$1.50"), (37, "$0.000000037"), (u64::MAX, "$18446744073.709551615")] {
+        for (nanousd, text) in [
+            (0, "$0.00"),
+            (1_500_000_000, "$1.50"),
+            (37, "$0.000000037"),
+            (u64::MAX, "$18446744073.709551615"),
+        ] {
             assert_eq!(Dollars(nanousd).to_string(), text);
         }
     }

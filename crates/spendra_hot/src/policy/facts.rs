@@ -8,8 +8,17 @@ use crate::error::Unusable;
 /// What a key can be bound to.
 pub const KEY_DIMENSIONS: [&str; 4] = ["team", "project", "person", "agent"];
 
-const FIXED: [&str; 9] =
-    ["agent", "environment", "key", "model", "person", "project", "provider", "run", "team"];
+const FIXED: [&str; 9] = [
+    "agent",
+    "environment",
+    "key",
+    "model",
+    "person",
+    "project",
+    "provider",
+    "run",
+    "team",
+];
 const LABEL_PREFIX: &str = "label:";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +30,16 @@ pub(super) enum Dimension<'a> {
 
 impl<'a> Dimension<'a> {
     pub fn parse(name: &'a str) -> Result<Self, Unusable> {
-        let label = name.strip_prefix(LABEL_PREFIX).filter(|label| !label.is_empty());
-        let fixed = FIXED.iter().position(|known| *known == name).map(Self::Fixed);
-        fixed.or(label.map(Self::Label)).ok_or_else(|| {
-            Unusable::new(format!("{name:?} is not a dimension that a request has"))
-        })
+        let label = name
+            .strip_prefix(LABEL_PREFIX)
+            .filter(|label| !label.is_empty());
+        let fixed = FIXED
+            .iter()
+            .position(|known| *known == name)
+            .map(Self::Fixed);
+        fixed
+            .or(label.map(Self::Label))
+            .ok_or_else(|| Unusable::new(format!("{name:?} is not a dimension that a request has")))
     }
 }
 
@@ -45,7 +59,12 @@ impl<'a> Facts<'a> {
             facts.add("model", model)?;
         }
         let conflict = facts.add_headers(request.headers)?;
-        for (label, value) in request.inspected.labels.iter().filter(|(label, _)| !label.is_empty()) {
+        for (label, value) in request
+            .inspected
+            .labels
+            .iter()
+            .filter(|(label, _)| !label.is_empty())
+        {
             facts.labels.entry(label).or_insert(value);
         }
         Ok((facts, conflict))
@@ -53,9 +72,10 @@ impl<'a> Facts<'a> {
 
     pub fn matches(&self, dimension: Dimension<'_>, accepts: impl Fn(&str) -> bool) -> bool {
         match dimension {
-            Dimension::Fixed(slot) => {
-                self.fixed.get(slot).is_some_and(|values| values.iter().any(|value| accepts(value)))
-            }
+            Dimension::Fixed(slot) => self
+                .fixed
+                .get(slot)
+                .is_some_and(|values| values.iter().any(|value| accepts(value))),
             Dimension::Label(label) => self.labels.get(label).is_some_and(|value| accepts(value)),
         }
     }
@@ -68,9 +88,13 @@ impl<'a> Facts<'a> {
 
     /// JSON object, dimension to values, sorted by dimension.
     pub fn to_json(&self) -> String {
-        let fixed = FIXED.iter().zip(&self.fixed).filter(|(_, values)| !values.is_empty());
+        let fixed = FIXED
+            .iter()
+            .zip(&self.fixed)
+            .filter(|(_, values)| !values.is_empty());
         let fixed = fixed.map(|(name, values)| ((*name).to_owned(), values.clone()));
-        let label = |(name, value): (&&str, &&'a str)| (format!("{LABEL_PREFIX}{name}"), vec![*value]);
+        let label =
+            |(name, value): (&&str, &&'a str)| (format!("{LABEL_PREFIX}{name}"), vec![*value]);
         let all: BTreeMap<String, Vec<&str>> = fixed.chain(self.labels.iter().map(label)).collect();
         serde_json::to_string(&all).unwrap_or_default()
     }
@@ -100,7 +124,10 @@ impl<'a> Facts<'a> {
     }
 
     /// A header adds where nothing is known; what is known is never narrowed nor replaced.
-    fn add_headers(&mut self, headers: &'a BTreeMap<String, String>) -> Result<Option<String>, Unusable> {
+    fn add_headers(
+        &mut self,
+        headers: &'a BTreeMap<String, String>,
+    ) -> Result<Option<String>, Unusable> {
         let mut conflict = None;
         for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             let dimension = Dimension::parse(name)?;

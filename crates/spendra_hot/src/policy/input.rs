@@ -17,17 +17,22 @@ impl Decision {
         };
         match bound {
             Some(bound) => self.input_bound_tokens = bound,
-            None => self.refuse_plainly("input_unbounded", &format!(
-                "the input of this request is not bounded by its bytes (images, audio, files, \
+            None => self.refuse_plainly(
+                "input_unbounded",
+                &format!(
+                    "the input of this request is not bounded by its bytes (images, audio, files, \
                  stored state or hosted tools), and the price catalog gives no context window for \
                  {model:?}; set `context_window` in its price"
-            )),
+                ),
+            ),
         }
     }
 
     /// Texts are held to the limit by estimate, other inputs by bound.
     pub(super) fn hear_input_limit(&mut self, policy: &Policy, inspected: &Inspected) {
-        let Some(most) = policy.rules.max_input_tokens else { return };
+        let Some(most) = policy.rules.max_input_tokens else {
+            return;
+        };
         let tokens = if is_bounded_by_bytes(inspected) {
             self.estimated_input_tokens
         } else {
@@ -37,7 +42,10 @@ impl Decision {
             let detail = format!("about {tokens} of at most {most} input tokens");
             self.allow(&policy.id, "max_input_tokens", detail);
         } else {
-            let detail = format!("about {tokens} input tokens, more than the {most} of {}", policy.id);
+            let detail = format!(
+                "about {tokens} input tokens, more than the {most} of {}",
+                policy.id
+            );
             self.refuse("input_too_large", &policy.id, "max_input_tokens", detail);
         }
     }

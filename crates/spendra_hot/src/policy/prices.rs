@@ -6,7 +6,8 @@ pub trait Prices {
         Self: 'a;
 
     /// None: this model has no price then.
-    fn resolve<'a>(&'a self, provider: &'a str, model: &str, at_ms: i64) -> Option<Self::Quote<'a>>;
+    fn resolve<'a>(&'a self, provider: &'a str, model: &str, at_ms: i64)
+    -> Option<Self::Quote<'a>>;
 }
 
 /// One model's prices at one time.

@@ -1,8 +1,8 @@
 //! Rules about names: which models and providers, and how often.
 
 use super::decision::Decision;
-use crate::glob::Globs;
 use super::tree::{Policy, Rules};
+use crate::glob::Globs;
 
 /// One list of a policy, and the name it is held against.
 struct List<'a> {
@@ -14,13 +14,39 @@ struct List<'a> {
 
 impl Decision {
     pub(super) fn hear_names(&mut self, policy: &Policy, provider: &str, model: &str) {
-        let Rules { models_allow, models_deny, providers_allow, providers_deny, .. } = &policy.rules;
-        self.deny(&policy.id, &models("models_deny", models_deny.as_ref()), model);
-        self.allow_only(&policy.id, &models("models_allow", models_allow.as_ref()), model);
-        self.deny(&policy.id, &providers("providers_deny", providers_deny.as_ref()), provider);
-        self.allow_only(&policy.id, &providers("providers_allow", providers_allow.as_ref()), provider);
+        let Rules {
+            models_allow,
+            models_deny,
+            providers_allow,
+            providers_deny,
+            ..
+        } = &policy.rules;
+        self.deny(
+            &policy.id,
+            &models("models_deny", models_deny.as_ref()),
+            model,
+        );
+        self.allow_only(
+            &policy.id,
+            &models("models_allow", models_allow.as_ref()),
+            model,
+        );
+        self.deny(
+            &policy.id,
+            &providers("providers_deny", providers_deny.as_ref()),
+            provider,
+        );
+        self.allow_only(
+            &policy.id,
+            &providers("providers_allow", providers_allow.as_ref()),
+            provider,
+        );
         if let Some(rate) = policy.rules.requests_per_minute {
-            self.limit(&policy.id, "requests_per_minute", format!("{rate} requests per minute"));
+            self.limit(
+                &policy.id,
+                "requests_per_minute",
+                format!("{rate} requests per minute"),
+            );
             self.rate_limits.push((policy.id.to_string(), rate));
         }
     }
@@ -45,7 +71,10 @@ impl Decision {
                 self.allow(speaker, list.rule, detail);
             }
             Some(None) => {
-                let detail = format!("{} {name:?} is not among those that {speaker} allows", list.what);
+                let detail = format!(
+                    "{} {name:?} is not among those that {speaker} allows",
+                    list.what
+                );
                 self.refuse(list.code, speaker, list.rule, detail);
             }
         }
@@ -53,9 +82,19 @@ impl Decision {
 }
 
 fn models<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
-    List { rule, code: "model_not_allowed", what: "model", globs }
+    List {
+        rule,
+        code: "model_not_allowed",
+        what: "model",
+        globs,
+    }
 }
 
 fn providers<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
-    List { rule, code: "provider_not_allowed", what: "provider", globs }
+    List {
+        rule,
+        code: "provider_not_allowed",
+        what: "provider",
+        globs,
+    }
 }

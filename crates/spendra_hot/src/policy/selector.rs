@@ -1,9 +1,9 @@
 //! Which requests a budget or policy is for.
 
 use super::facts::{Dimension, Facts};
-use crate::glob::Globs;
 use super::segment::SelectorRecord;
 use crate::error::Unusable;
+use crate::glob::Globs;
 
 /// Every term must match, by any one of its values; no terms match everything.
 #[derive(Debug)]
@@ -29,10 +29,13 @@ enum Accepts {
 
 impl Selector {
     pub fn compile(owner: &str, record: &SelectorRecord) -> Result<Self, Unusable> {
-        let terms = record.iter().map(|(name, values)| Term::compile(name, values));
-        terms.collect::<Result<_, _>>().map(Self).map_err(|error| {
-            Unusable::new(format!("the selector of {owner}: {error}"))
-        })
+        let terms = record
+            .iter()
+            .map(|(name, values)| Term::compile(name, values));
+        terms
+            .collect::<Result<_, _>>()
+            .map(Self)
+            .map_err(|error| Unusable::new(format!("the selector of {owner}: {error}")))
     }
 
     pub fn matches(&self, facts: &Facts<'_>) -> bool {
@@ -43,7 +46,9 @@ impl Selector {
 impl Term {
     fn compile(name: &str, values: &[String]) -> Result<Self, Unusable> {
         if values.is_empty() {
-            return Err(Unusable::new(format!("{name:?} accepts no value, so nothing would match")));
+            return Err(Unusable::new(format!(
+                "{name:?} accepts no value, so nothing would match"
+            )));
         }
         let slot = match Dimension::parse(name)? {
             Dimension::Fixed(slot) => Slot::Fixed(slot),

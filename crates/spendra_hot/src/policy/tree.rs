@@ -1,10 +1,10 @@
 //! The compiled `policy` segment.
 
 use super::facts::Facts;
-use crate::glob::Globs;
 use super::segment::{PolicyRecord, PolicySegment, RulesRecord};
 use super::selector::Selector;
 use crate::error::Unusable;
+use crate::glob::Globs;
 
 #[derive(Debug)]
 pub struct PolicyTree {
@@ -43,7 +43,11 @@ impl PolicyTree {
         let budgets = budgets.map(|budget| Selector::compile(&budget.id, &budget.selector));
         Ok(Self {
             budgets: budgets.collect::<Result<_, _>>()?,
-            policies: segment.policies.into_iter().map(Policy::compile).collect::<Result<_, _>>()?,
+            policies: segment
+                .policies
+                .into_iter()
+                .map(Policy::compile)
+                .collect::<Result<_, _>>()?,
             default_output_tokens: segment.default_output_tokens,
         })
     }
@@ -51,18 +55,28 @@ impl PolicyTree {
     /// Positions of the budgets that this request meets.
     pub(super) fn budgets_of(&self, facts: &Facts<'_>) -> Vec<usize> {
         let budgets = self.budgets.iter().enumerate();
-        budgets.filter(|(_, selector)| selector.matches(facts)).map(|(at, _)| at).collect()
+        budgets
+            .filter(|(_, selector)| selector.matches(facts))
+            .map(|(at, _)| at)
+            .collect()
     }
 
     pub(super) fn policies_of(&self, facts: &Facts<'_>) -> Vec<&Policy> {
-        self.policies.iter().filter(|policy| policy.selector.matches(facts)).collect()
+        self.policies
+            .iter()
+            .filter(|policy| policy.selector.matches(facts))
+            .collect()
     }
 }
 
 impl Policy {
     fn compile(record: PolicyRecord) -> Result<Self, Unusable> {
         let selector = Selector::compile(&record.id, &record.selector)?;
-        Ok(Self { id: record.id.into(), selector, rules: Rules::compile(&record.rules) })
+        Ok(Self {
+            id: record.id.into(),
+            selector,
+            rules: Rules::compile(&record.rules),
+        })
     }
 }
 

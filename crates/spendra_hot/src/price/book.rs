@@ -274,7 +274,10 @@ impl Share {
 
 impl Names {
     fn compile(provider: &str, model: &str) -> Self {
-        Self { provider: glob(provider), model: glob(model) }
+        Self {
+            provider: glob(provider),
+            model: glob(model),
+        }
     }
 
     fn are_for(&self, provider: &str, model: &str) -> bool {

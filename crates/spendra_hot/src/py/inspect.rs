@@ -55,7 +55,11 @@ impl Inspected {
 
     #[getter]
     fn labels(&self) -> BTreeMap<&str, &str> {
-        self.0.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+        self.0
+            .labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect()
     }
 
     #[getter]
@@ -95,9 +99,15 @@ fn rewrite<'py>(
     output_cap: Option<u64>,
     model: Option<&str>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let changes = inspect::Changes { include_usage, output_cap, model };
+    let changes = inspect::Changes {
+        include_usage,
+        output_cap,
+        model,
+    };
     let rewritten = beside_python(py, body, || inspect::rewrite(body, dialect, &changes));
-    rewritten.map(|body| PyBytes::new(py, &body)).map_err(hot_error)
+    rewritten
+        .map(|body| PyBytes::new(py, &body))
+        .map_err(hot_error)
 }
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

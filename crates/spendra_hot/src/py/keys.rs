@@ -31,7 +31,9 @@ impl Principal {
 
     fn scope(&self) -> BTreeMap<&str, Vec<&str>> {
         let scope = self.0.scope.iter();
-        scope.map(|(name, values)| (&**name, values.iter().map(|value| &**value).collect())).collect()
+        scope
+            .map(|(name, values)| (&**name, values.iter().map(|value| &**value).collect()))
+            .collect()
     }
 }
 

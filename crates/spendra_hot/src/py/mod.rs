@@ -34,7 +34,11 @@ pub(crate) fn beside_python<T: Send>(
     body: &[u8],
     work: impl FnOnce() -> T + Send,
 ) -> T {
-    if body.len() < LONG_BODY { work() } else { py.detach(work) }
+    if body.len() < LONG_BODY {
+        work()
+    } else {
+        py.detach(work)
+    }
 }
 
 #[pymodule]

@@ -68,7 +68,11 @@ impl Decision {
 
     #[getter]
     fn rate_limits(&self) -> Vec<(&str, u64)> {
-        self.0.rate_limits.iter().map(|(policy, rate)| (policy.as_str(), *rate)).collect()
+        self.0
+            .rate_limits
+            .iter()
+            .map(|(policy, rate)| (policy.as_str(), *rate))
+            .collect()
     }
 
     #[getter]
@@ -146,7 +150,10 @@ impl PolicyTree {
             headers: &facts,
             now_ms,
         };
-        self.0.decide(&request, &prices.0).map(Decision).map_err(hot_error)
+        self.0
+            .decide(&request, &prices.0)
+            .map(Decision)
+            .map_err(hot_error)
     }
 }
 

@@ -53,8 +53,14 @@ impl Message {
         texts.extend(self.name.as_deref());
         texts.extend(self.refusal.as_deref());
         part_texts(&self.content, &mut texts);
-        let calls = self.tool_calls.iter().flatten().filter_map(|call| call.get("function"));
-        calls.chain(&self.function_call).for_each(|call| call_texts(call, &mut texts));
+        let calls = self
+            .tool_calls
+            .iter()
+            .flatten()
+            .filter_map(|call| call.get("function"));
+        calls
+            .chain(&self.function_call)
+            .for_each(|call| call_texts(call, &mut texts));
         let counts = texts.into_iter().map(|text| count(text, model));
         counts.fold(PER_MESSAGE.saturating_add(name), u64::saturating_add)
     }

@@ -13,6 +13,9 @@ pub fn count(text: &str, model: &str) -> u64 {
 fn of(model: &str) -> &'static Tokenizer {
     // A router's name such as `openai/gpt-4` ends in the model's own.
     let model = model.rsplit('/').next().unwrap_or(model);
-    let old = model == "gpt-4" || CL100K_PREFIXES.iter().any(|prefix| model.starts_with(prefix));
+    let old = model == "gpt-4"
+        || CL100K_PREFIXES
+            .iter()
+            .any(|prefix| model.starts_with(prefix));
     if old { cl100k_base() } else { o200k_base() }
 }

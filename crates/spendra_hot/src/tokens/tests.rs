@@ -25,10 +25,23 @@ fn counts_are_tiktokens() {
 #[test]
 fn each_model_has_its_vocabulary() {
     let japanese = "お誕生日おめでとう";
-    for model in ["gpt-4", "gpt-4-turbo", "gpt-3.5-turbo-0125", "text-embedding-3-small"] {
+    for model in [
+        "gpt-4",
+        "gpt-4-turbo",
+        "gpt-3.5-turbo-0125",
+        "text-embedding-3-small",
+    ] {
         assert_eq!(count(japanese, model), 9, "{model}");
     }
-    for model in ["gpt-4o-mini", "gpt-4.1", "gpt-4.5-preview", "gpt-5", "o1", "chatgpt-4o-latest", "openai/o3"] {
+    for model in [
+        "gpt-4o-mini",
+        "gpt-4.1",
+        "gpt-4.5-preview",
+        "gpt-5",
+        "o1",
+        "chatgpt-4o-latest",
+        "openai/o3",
+    ] {
         assert_eq!(count(japanese, model), 8, "{model}");
     }
 }
@@ -36,8 +49,10 @@ fn each_model_has_its_vocabulary() {
 /// The example of OpenAI's cookbook, "How to count tokens with tiktoken": 124 for gpt-4o.
 #[test]
 fn a_chat_counts_as_openai_counts_it() {
-    let system = |name: &str, content: &str| json!({"role": "system", "name": name, "content": content});
-    let user = "This late pivot means we don't have time to boil the ocean for the client deliverable.";
+    let system =
+        |name: &str, content: &str| json!({"role": "system", "name": name, "content": content});
+    let user =
+        "This late pivot means we don't have time to boil the ocean for the client deliverable.";
     let body = json!({"model": "gpt-4o", "messages": [
         {"role": "system", "content": "You are a helpful, pattern-following assistant that translates corporate jargon into plain English."},
         system("example_user", "New synergies will help drive top-line growth."),
@@ -46,15 +61,22 @@ fn a_chat_counts_as_openai_counts_it() {
         system("example_assistant", "Let's talk later when we're less busy about how to do better."),
         {"role": "user", "content": user},
     ]});
-    assert_eq!(count_chat(body.to_string().as_bytes(), "gpt-4o").unwrap(), 124);
-    assert_eq!(count_chat(body.to_string().as_bytes(), "gpt-4").unwrap(), 129);
+    assert_eq!(
+        count_chat(body.to_string().as_bytes(), "gpt-4o").unwrap(),
+        124
+    );
+    assert_eq!(
+        count_chat(body.to_string().as_bytes(), "gpt-4").unwrap(),
+        129
+    );
 }
 
 #[test]
 fn parts_calls_and_tools_count() {
     let plain = json!({"messages": [{"role": "user", "content": "hello there"}]});
     let parts = json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "hello there"}]}]});
-    let counted = |body: &serde_json::Value| count_chat(body.to_string().as_bytes(), "gpt-4o").unwrap();
+    let counted =
+        |body: &serde_json::Value| count_chat(body.to_string().as_bytes(), "gpt-4o").unwrap();
     assert_eq!(counted(&plain), 3 + 1 + 2 + 3);
     assert_eq!(counted(&plain), counted(&parts));
     let call = json!({"messages": [{"role": "assistant", "content": null, "tool_calls": [
@@ -62,13 +84,19 @@ fn parts_calls_and_tools_count() {
     assert_eq!(counted(&call), 3 + 1 + 2 + 3);
     let mut tools = plain.clone();
     tools["tools"] = json!([{"type": "function"}]);
-    assert_eq!(counted(&tools), counted(&plain) + count("{\"type\":\"function\"}", "gpt-4o"));
+    assert_eq!(
+        counted(&tools),
+        counted(&plain) + count("{\"type\":\"function\"}", "gpt-4o")
+    );
     assert!(count_chat(b"{}", "gpt-4o").is_err());
 }
 
 #[test]
 fn the_estimate_is_a_quarter_and_framing() {
-    assert_eq!((estimate(0), estimate(1), estimate(4), estimate(5)), (7, 8, 8, 9));
+    assert_eq!(
+        (estimate(0), estimate(1), estimate(4), estimate(5)),
+        (7, 8, 8, 9)
+    );
     assert_eq!(estimate(u64::MAX), u64::MAX / 4 + 8);
 }
 

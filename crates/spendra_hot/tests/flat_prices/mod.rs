@@ -28,7 +28,9 @@ impl Prices for FlatPrices {
 impl Quote for &FlatPrice {
     fn bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
         let output = self.output_nanousd.saturating_mul(output_tokens);
-        self.input_nanousd.saturating_mul(input_tokens).saturating_add(output)
+        self.input_nanousd
+            .saturating_mul(input_tokens)
+            .saturating_add(output)
     }
 
     fn text_bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {

@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes};
 
+use super::super::usage::Metered;
 use super::desk::{Desk, Until};
 use super::failure::raised;
-use super::super::usage::Metered;
 use super::metering;
 use crate::relay::{Exchange, Head, Taken};
 use crate::usage::Meter;
