@@ -16,6 +16,10 @@ from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
 
 
+REQUEST_DIALECT = "openai_chat"
+"""What bodies on /v1/chat/completions are read and rewritten as (`spendra._hot.inspect`)."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request and the protocol to answer it with."""
