@@ -1,6 +1,7 @@
 """The system of record in Postgres: a narrow face over the functions of the ledger schema."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-_RESERVE = """SELECT spendra.reserve($1, $2, $3, $4::bigint[], $5::uuid[], $6::uuid[],
-    $7::smallint[], $8::timestamptz[], $9::bigint[], $10::bigint[], $11::text[], $12::text[],
-    $13::text[], $14::text[], $15::text[])"""
+_RESERVE = """SELECT spendra.reserve($1, $2, $3, $4, $5::bigint[], $6::uuid[], $7::uuid[],
+    $8::smallint[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::text[], $13::text[],
+    $14::text[], $15::text[], $16::text[])"""
 _SETTLE = """SELECT * FROM spendra.settle($1, $2::uuid[], $3::text[], $4::text[], $5::bigint[],
     $6::text[], $7::smallint[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[],
     $12::bigint[], $13::bigint[], $14::text[])"""
@@ -77,6 +78,8 @@ class Books:
     def __init__(self, url: str, org_id: str, sidecar_id: str, timeout_s: float) -> None:
         self._org_id = org_id
         self._sidecar_id = sidecar_id
+        self._incarnation = secrets.token_hex(8)
+        """Another at each start: what an earlier one left open can be told apart."""
         self._reserving = Line(url, timeout_s)
         self._settling = Line(url, timeout_s)
         self._asking = Line(url, timeout_s)
@@ -86,7 +89,7 @@ class Books:
         columns = zip(*[_reservation_row(reservation) for reservation in group], strict=True)
         async with self._reserving.use() as connection:
             current: str | None = await connection.fetchval(
-                _RESERVE, self._org_id, generation, self._sidecar_id, *columns
+                _RESERVE, self._org_id, generation, self._sidecar_id, self._incarnation, *columns
             )
         return current
 
@@ -150,18 +153,18 @@ class Books:
             [_total(record) for record in totals], [_hold(record) for record in holds], version or 0
         )
 
-    async def renew_lease(self, incarnation: str, seconds: int) -> None:
+    async def renew_lease(self, seconds: int) -> None:
         async with self._asking.use() as connection:
             await connection.execute(
                 "SELECT spendra.renew_lease($1, $2, $3, $4)",
-                self._org_id, self._sidecar_id, incarnation, seconds,
+                self._org_id, self._sidecar_id, self._incarnation, seconds,
             )  # fmt: skip
 
-    async def release_lease(self, incarnation: str) -> None:
+    async def release_lease(self) -> None:
         async with self._asking.use() as connection:
             await connection.execute(
                 "SELECT spendra.release_lease($1, $2, $3)",
-                self._org_id, self._sidecar_id, incarnation,
+                self._org_id, self._sidecar_id, self._incarnation,
             )  # fmt: skip
 
     async def close(self) -> None:

@@ -32,6 +32,7 @@ CREATE TABLE spendra.reservations (
     decision_id        uuid NOT NULL,
     attempt            smallint NOT NULL,
     sidecar_id         text NOT NULL,
+    incarnation        text NOT NULL,
     generation         text NOT NULL,
     state              text NOT NULL DEFAULT 'reserved' CHECK (state IN ('reserved', 'lost')),
     lost_at            timestamptz,
