@@ -62,12 +62,14 @@ async def _run(config: Config) -> int:
     forwarding = Forwarding(config, relay, metrics)
     gateway = Gateway(config, admissions, forwarding, ledger, metrics)
     server = _server(config, App(gateway, receiver, metrics))
+    await ledger.warm()
     background = [
         asyncio.create_task(receiver.run()),
         asyncio.create_task(ledger.replay()),
         asyncio.create_task(_keep_lease(books, config.lease_s)),
     ]
     serving = asyncio.create_task(server.serve())
+    _log.info("listening at http://%s:%d as %s", config.host, config.port, config.sidecar_id)
     await _signalled(serving)
     if serving.done() and serving.exception() is not None:
         sys.stderr.write(f"spendra sidecar: {serving.exception()}\n")
@@ -93,6 +95,7 @@ def _server(config: Config, app: App) -> Server:
         websockets=False,
         backlog=4096,
         backpressure=65536,
+        log_enabled=False,
         log_access=False,
     )
 

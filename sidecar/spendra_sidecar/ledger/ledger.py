@@ -71,6 +71,13 @@ class Ledger:
         msg = "the balances kept changing hands"
         raise LedgerUnavailableError(msg)
 
+    async def warm(self) -> None:
+        """Learn the generation before the first request has to."""
+        try:
+            await self._recover(None)
+        except LedgerUnavailableError as error:
+            _log.warning("the stores are not there yet: %s", error)
+
     def settle(self, reservation: Reservation, end: Outcome) -> None:
         """End a reservation in the background, exactly once, whatever becomes of the caller."""
         self._start(self._settle(reservation, end))

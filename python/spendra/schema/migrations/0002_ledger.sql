@@ -47,7 +47,6 @@ CREATE TABLE spendra.reservations (
     facts              jsonb NOT NULL,
     PRIMARY KEY (org_id, reservation_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
-CREATE INDEX reservations_by_decision ON spendra.reservations (org_id, decision_id);
 
 -- Ids that were given up before their durable write was seen: a late write must not land.
 CREATE TABLE spendra.tombstones (
