@@ -17,6 +17,7 @@ from spendra.balances import (
     min_version_key,
     script,
 )
+from spendra.periods import FOREVER_S
 from spendra_sidecar.ledger.resp import Command, ReplyError, Resp, RespError
 from spendra_sidecar.ledger.words import (
     Account,
@@ -148,15 +149,10 @@ class Balances:
         self._resp.close()
 
     def _reserve_command(self, sha: str, names: Keys, reservation: Reservation) -> Command:
-        arguments: list[Any] = []
-        for account in reservation.accounts:
-            arguments += (
-                account.id,
-                account.limit,
-                account.version,
-                account.start_s,
-                account.end_s,
-            )
+        accounts = reservation.accounts
+        arguments: list[str | int] = []
+        for account in accounts:
+            arguments += (account.id, account.versioned_limit)
         for limit in reservation.rate_limits:
             arguments += limit
         reservation_id = str(reservation.id)
@@ -176,7 +172,9 @@ class Balances:
             reservation_id,
             reservation.amount_nanousd,
             reservation.policy_version,
-            len(reservation.accounts),
+            max((account.start_s for account in accounts), default=0),
+            min((account.end_s for account in accounts), default=FOREVER_S),
+            len(accounts),
             *arguments,
         )
 

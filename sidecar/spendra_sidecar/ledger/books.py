@@ -28,6 +28,7 @@ _REFUSALS = """SELECT spendra.record_refusals($1, $2, $3::uuid[], $4::timestampt
     $12::text[], $13::bigint[], $14::text[])"""
 _OPEN_ACCOUNTS = """SELECT * FROM spendra.open_accounts($1, $2, $3::text[], $4::text[],
     $5::timestamptz[], $6::timestamptz[])"""
+_WRITERS = 2
 _LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -46,6 +47,10 @@ class Line:
         self._timeout_s = timeout_s
         self._connection: Any = None
         self._lock = asyncio.Lock()
+
+    @property
+    def in_use(self) -> bool:
+        return self._lock.locked()
 
     @asynccontextmanager
     async def use(self) -> "AsyncIterator[Any]":
@@ -80,14 +85,14 @@ class Books:
         self._sidecar_id = sidecar_id
         self._incarnation = secrets.token_hex(8)
         """Another at each start: what an earlier one left open can be told apart."""
-        self._reserving = Line(url, timeout_s)
+        self._reserving = [Line(url, timeout_s) for _ in range(_WRITERS)]
         self._settling = Line(url, timeout_s)
         self._asking = Line(url, timeout_s)
 
     async def reserve(self, generation: str, group: Sequence[Reservation]) -> str | None:
         """Make a group durable; returns the current generation (another: nothing was written)."""
         columns = zip(*[_reservation_row(reservation) for reservation in group], strict=True)
-        async with self._reserving.use() as connection:
+        async with self._writer().use() as connection:
             current: str | None = await connection.fetchval(
                 _RESERVE, self._org_id, generation, self._sidecar_id, self._incarnation, *columns
             )
@@ -168,8 +173,16 @@ class Books:
             )  # fmt: skip
 
     async def close(self) -> None:
-        for line in (self._reserving, self._settling, self._asking):
+        for line in (*self._reserving, self._settling, self._asking):
             await line.close()
+
+    @property
+    def writers(self) -> int:
+        """How many groups of reservations may be written at the same time."""
+        return len(self._reserving)
+
+    def _writer(self) -> Line:
+        return next((line for line in self._reserving if not line.in_use), self._reserving[0])
 
 
 def _reservation_row(r: Reservation) -> tuple[Any, ...]:
@@ -180,8 +193,8 @@ def _reservation_row(r: Reservation) -> tuple[Any, ...]:
 
 
 def _account_row(account: Account) -> tuple[Any, ...]:
-    start = datetime.fromtimestamp(int(account.start_s), UTC)
-    end = datetime.fromtimestamp(int(account.end_s), UTC)
+    start = datetime.fromtimestamp(account.start_s, UTC)
+    end = datetime.fromtimestamp(account.end_s, UTC)
     return account.id, account.budget.id, start, min(end, _LAST_INSTANT)
 
 
