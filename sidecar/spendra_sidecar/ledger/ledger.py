@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 _RESERVE_ROUNDS = 4
 """A first use may meet a lost generation, then unseeded accounts, then a raised generation."""
 _RETRY_S = 0.5
-_LINGER_S = 0.003
+_LINGER_S = 0.01
 """Nobody waits for a settlement, so it waits for company."""
 
 
