@@ -17,10 +17,10 @@ COMMAND = ROOMS["spendra"] / "command"
 NAMED_IN = {
     "redis": {
         "python/spendra/command/stores/valkey.py",
-        "sidecar/spendra_sidecar/ledger/balances.py",
         "control_plane/spendra_control_plane/stores/redis.py",
         "control_plane/spendra_control_plane/worker/holds.py",
     },
+    "hiredis": {"sidecar/spendra_sidecar/ledger/resp.py"},
     "asyncpg": {
         "python/spendra/command/stores/external.py",
         "python/spendra/command/stores/postgres.py",

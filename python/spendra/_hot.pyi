@@ -211,6 +211,8 @@ class Decision:
     `model_missing`, `unpriced_model`, `input_too_large`, `request_too_expensive`, ..."""
     message: Final[str]
     reasons: Final[list[Reason]]
+    warning: Final[str]
+    """What limits were set to the request, in words; empty when none."""
     budgets: Final[list[int]]
     """Positions, in the policy segment, of every budget whose selector matches."""
     rate_limits: Final[list[tuple[str, int]]]

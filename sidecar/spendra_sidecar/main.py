@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import signal
 import sys
 
@@ -63,13 +62,14 @@ async def _run(config: Config) -> int:
     forwarding = Forwarding(config, relay, metrics)
     gateway = Gateway(config, admissions, forwarding, ledger, metrics)
     server = _server(config, App(gateway, receiver, metrics))
-    incarnation = secrets.token_hex(8)
+    await ledger.warm()
     background = [
         asyncio.create_task(receiver.run()),
         asyncio.create_task(ledger.replay()),
-        asyncio.create_task(_keep_lease(books, incarnation, config.lease_s)),
+        asyncio.create_task(_keep_lease(books, config.lease_s)),
     ]
     serving = asyncio.create_task(server.serve())
+    _log.info("listening at http://%s:%d as %s", config.host, config.port, config.sidecar_id)
     await _signalled(serving)
     if serving.done() and serving.exception() is not None:
         sys.stderr.write(f"spendra sidecar: {serving.exception()}\n")
@@ -80,7 +80,7 @@ async def _run(config: Config) -> int:
     await ledger.drain()
     for task in background:
         task.cancel()
-    await _release(books, incarnation, ledger)
+    await _release(books, ledger)
     relay.close()
     await asyncio.gather(balances.close(), books.close(), receiver.close())
     return 0
@@ -95,6 +95,7 @@ def _server(config: Config, app: App) -> Server:
         websockets=False,
         backlog=4096,
         backpressure=65536,
+        log_enabled=False,
         log_access=False,
     )
 
@@ -121,19 +122,19 @@ async def _drain(config: Config, gateway: Gateway) -> None:
         await gateway.idle()
 
 
-async def _keep_lease(books: Books, incarnation: str, lease_s: int) -> None:
+async def _keep_lease(books: Books, lease_s: int) -> None:
     while True:
         try:
-            await books.renew_lease(incarnation, lease_s)
+            await books.renew_lease(lease_s)
         except BooksUnavailableError as error:
             _log.warning("the lease was not renewed: %s", error)
         await asyncio.sleep(lease_s / 3)
 
 
-async def _release(books: Books, incarnation: str, ledger: Ledger) -> None:
+async def _release(books: Books, ledger: Ledger) -> None:
     if ledger.journaled:
         _log.warning("%d settlements stay in the journal for the next start", ledger.journaled)
     try:
-        await books.release_lease(incarnation)
+        await books.release_lease()
     except BooksUnavailableError as error:
         _log.warning("the lease was not released: %s", error)

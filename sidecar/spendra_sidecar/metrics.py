@@ -1,6 +1,13 @@
 """What an operator watches. Names and meanings are listed in docs/metrics.md."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from spendra_sidecar.ledger.words import Outcome, Settled
 
@@ -11,6 +18,7 @@ class Metrics:
     """One registry per sidecar process."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.refusals = Counter(
             "spendra_refusals", "Requests answered by Spendra itself, by status and reason.",

@@ -86,7 +86,7 @@ def test_one_organization_does_not_see_another(
 
 
 def test_settings_reach_the_snapshot(org: Organization) -> None:
-    assert org.get("/v1/settings") == {"default_output_tokens": 4096}
+    assert org.get("/v1/settings") == {"default_output_tokens": 16384}
     org.ask("PUT", "/v1/settings", {"default_output_tokens": 1000})
     assert org.get("/v1/settings") == {"default_output_tokens": 1000}
     assert org.snapshot().policy.default_output_tokens == 1000

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from spendra.ids import uuid7
+from spendra.periods import FOREVER_S
 from spendra.schema import migrations
 from spendra.snapshot import BudgetRecord
 from spendra_sidecar.ledger.balances import Balances
@@ -115,8 +116,9 @@ def account(name: str, limit_nanousd: int, *, kind: str = "hard", version: int =
         id=name, name=name, selector={}, period="none", timezone="UTC",
         limit_nanousd=limit_nanousd, kind=kind, version=version,
     )  # fmt: skip
-    limit = str(limit_nanousd) if kind == "hard" else ""
-    return Account(f"{name}@0", budget, limit, str(version), "0", "253402300799")
+    limit = limit_nanousd if kind == "hard" else None
+    versioned_limit = f"{version}:{'' if limit is None else limit}"
+    return Account(f"{name}@0", budget, limit, versioned_limit, 0, FOREVER_S)
 
 
 def reservation(

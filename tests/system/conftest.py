@@ -132,7 +132,8 @@ def provider() -> Iterator[str]:
     """The simulated provider, with the recorded bodies."""
     port = free_port()
     command = [sys.executable, "-m", "spendra.command", "simulate-provider", "--port", str(port)]
-    process = subprocess.Popen([*command, "--replay", str(CORPUS)], stdout=subprocess.DEVNULL)
+    replay = ["--replay", str(CORPUS)] if CORPUS.exists() else []
+    process = subprocess.Popen([*command, *replay], stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     give_up = time.monotonic() + STARTED_WITHIN_S
     while True:

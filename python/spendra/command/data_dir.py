@@ -37,6 +37,7 @@ class Secrets(msgspec.Struct):
     bootstrap_token: str = msgspec.field(default_factory=_token)
     master_key: str = msgspec.field(default_factory=_master_key)
     postgres_password: str = msgspec.field(default_factory=_token)
+    sidecar_password: str = msgspec.field(default_factory=_token)
     redis_password: str = msgspec.field(default_factory=_token)
     ports: dict[str, int] = msgspec.field(default_factory=dict)
     organizations: dict[str, Organization] = msgspec.field(default_factory=dict)

@@ -36,7 +36,10 @@ class Upstream:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalStores:
+    """`sidecar_database_url`: the same database as a role with fewer rights, where one is named."""
+
     database_url: str
+    sidecar_database_url: str
     redis_url: str
 
 
@@ -128,7 +131,8 @@ def _external(environ: Mapping[str, str]) -> ExternalStores | None:
     database = environ.get("SPENDRA_DATABASE_URL")
     redis = environ.get("SPENDRA_REDIS_URL")
     if database and redis:
-        return ExternalStores(database_url=database, redis_url=redis)
+        sidecar = environ.get("SPENDRA_SIDECAR_DATABASE_URL") or database
+        return ExternalStores(database_url=database, sidecar_database_url=sidecar, redis_url=redis)
     if database or redis:
         sentence = "set both SPENDRA_DATABASE_URL and SPENDRA_REDIS_URL, or neither."
         raise CommandError(EX_USAGE, sentence)

@@ -76,6 +76,7 @@ class _System:
     def __init__(self, options: Options, data: DataDir) -> None:
         self._options, self._data = options, data
         self._running: announce.Running | None = None
+        self._postgres: Postgres | None = None
         self.supervisor = Supervisor(data.logs, say=announce.say, changed=self._changed)
         self._sidecar_urls = [_url(port) for port in options.sidecar_ports]
         self._control_plane_url = _url(options.control_plane_port)
@@ -94,6 +95,7 @@ class _System:
             upstreams = await self._upstreams(api)
             await self.supervisor.start(_served("control-plane", self._control_plane_url, env, api))
             organization = await self._bootstrap(api, upstreams)
+            await self._let_sidecars_in()
             await self.supervisor.start(_command("worker", env))
             await self.supervisor.start(*self._sidecars(organization, api))
         self._announce(organization, upstreams, time.monotonic() - began)
@@ -113,13 +115,21 @@ class _System:
         if self._options.external:
             self._place = _address(self._options.external.database_url)
             self._database_url = self._options.external.database_url
+            self._sidecar_database_url = self._options.external.sidecar_database_url
             self._redis_url = self._options.external.redis_url
             await external.require(self._database_url, self._redis_url)
             return
         self._place = "embedded"
         postgres, valkey = self._embedded()
+        self._postgres = postgres
         self._database_url, self._redis_url = postgres.url, valkey.url
         await self.supervisor.start(postgres.program(), valkey.program())
+
+    async def _let_sidecars_in(self) -> None:
+        """Embedded, sidecars have a role of their own; elsewhere, one may be named for them."""
+        if self._postgres is not None:
+            password = self._data.secrets.sidecar_password
+            self._sidecar_database_url = await self._postgres.sidecar_url(password)
 
     def _embedded(self) -> tuple[Postgres, Valkey]:
         secrets, path = self._data.secrets, self._data.path
@@ -209,7 +219,7 @@ class _System:
         state = self._data.path / f"sidecar-{number}"
         state.mkdir(exist_ok=True, mode=0o700)
         return _environment(
-            SPENDRA_DATABASE_URL=self._database_url,
+            SPENDRA_DATABASE_URL=self._sidecar_database_url,
             SPENDRA_REDIS_URL=self._redis_url,
             SPENDRA_CONTROL_PLANE_URL=self._control_plane_url,
             SPENDRA_SIDECAR_TOKEN=organization.sidecar_token,

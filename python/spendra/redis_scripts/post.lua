@@ -11,8 +11,12 @@ local record = redis.call('HGET', KEYS[2], ARGV[1])
 if not record then return {'NONE'} end
 local amount, accounts = record:match('^(%d+):%d+:(.*)$')
 local change = string.format('%.0f', tonumber(ARGV[2]) - tonumber(amount))
-for account in accounts:gmatch('[^,]+') do
-  if redis.call('HEXISTS', KEYS[3], account) == 1 then
+local ids = {}
+for account in accounts:gmatch('[^,]+') do ids[#ids + 1] = account end
+local taken = {}
+if #ids > 0 then taken = redis.call('HMGET', KEYS[3], unpack(ids)) end
+for position, account in ipairs(ids) do
+  if taken[position] then
     redis.call('HINCRBY', KEYS[3], account, change)
     redis.call('HINCRBY', KEYS[4], account, '-' .. amount)
   end

@@ -10,8 +10,9 @@
 --       7 held         hash, account id -> held, nano-USD
 --       8 limits       hash, account id -> "<version>:<limit nano-USD>"
 --       9 rates        hash, rate limit id -> theoretical arrival time, ms
--- ARGV  1 reservation id   2 amount   3 policy version   4 number of accounts A
---       then A times: account id, limit ("" for soft), limit version, window start s, window end s
+-- ARGV  1 reservation id   2 amount   3 policy version   4 latest window start s
+--       5 earliest window end s   6 number of accounts A
+--       then A times: account id, "<version>:<limit nano-USD>" (no limit for a soft budget)
 --       then any number of: rate limit id, requests per minute
 -- Returns an array that begins with one of
 --   HELD, then settled + held of each account before this hold
@@ -20,7 +21,7 @@
 --   STALE_GENERATION | STALE_POLICY, wanted version | FROZEN | GIVEN_UP
 --   PERIOD, server ms | UNSEEDED, positions of accounts without data
 local GENERATION = '@GENERATION@'
-local ACCOUNT_FIELDS = 5
+local FIXED_ARGUMENTS = 6
 
 -- limit - taken, exact wherever it is below 2^53: doubles cannot hold every 64-bit amount.
 local function room(limit, taken)
@@ -43,19 +44,16 @@ if min_version and tonumber(ARGV[3]) < tonumber(min_version) then
   return {'STALE_POLICY', min_version}
 end
 
-local id, amount, accounts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local id, amount, accounts = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[6])
 local clock = redis.call('TIME')
 local now_ms = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local now_s = tonumber(clock[1])
+if now_s < tonumber(ARGV[4]) or now_s >= tonumber(ARGV[5]) then
+  return {'PERIOD', string.format('%.0f', now_ms)}
+end
 
 local ids = {}
-for position = 1, accounts do
-  local at = 4 + (position - 1) * ACCOUNT_FIELDS
-  ids[position] = ARGV[at + 1]
-  if now_s < tonumber(ARGV[at + 4]) or now_s >= tonumber(ARGV[at + 5]) then
-    return {'PERIOD', string.format('%.0f', now_ms)}
-  end
-end
+for position = 1, accounts do ids[position] = ARGV[FIXED_ARGUMENTS + 2 * position - 1] end
 
 local taken, limits = {}, {}
 if accounts > 0 then
@@ -74,15 +72,17 @@ if redis.call('HEXISTS', KEYS[5], id) == 1 then return answer end
 
 local newer = {}
 for position = 1, accounts do
-  local at = 4 + (position - 1) * ACCOUNT_FIELDS
-  local limit, version = ARGV[at + 2], ARGV[at + 3]
-  local known_version, known_limit = nil, nil
-  if limits[position] then known_version, known_limit = limits[position]:match('^(%d+):(.*)$') end
-  if known_version and tonumber(known_version) > tonumber(version) then
-    limit = known_limit
-  elseif not known_version or tonumber(known_version) < tonumber(version) then
-    newer[#newer + 1] = ids[position]
-    newer[#newer + 1] = version .. ':' .. limit
+  local named, known = ARGV[FIXED_ARGUMENTS + 2 * position], limits[position]
+  local colon = named:find(':', 1, true)
+  local limit = named:sub(colon + 1)
+  if known ~= named then
+    local known_version, known_limit = (known or '0:'):match('^(%d+):(.*)$')
+    if tonumber(known_version) > tonumber(named:sub(1, colon - 1)) then
+      limit = known_limit
+    else
+      newer[#newer + 1] = ids[position]
+      newer[#newer + 1] = named
+    end
   end
   if limit ~= '' and room(limit, taken[position]) < amount then
     local held = redis.call('HGET', KEYS[7], ids[position]) or '0'
@@ -92,7 +92,7 @@ end
 
 -- Rate limits by the generic cell rate algorithm, with a burst of one minute's requests.
 local rates, position = {}, 0
-for at = 5 + accounts * ACCOUNT_FIELDS, #ARGV, 2 do
+for at = FIXED_ARGUMENTS + 2 * accounts + 1, #ARGV, 2 do
   position = position + 1
   local interval = 60000 / tonumber(ARGV[at + 1])
   local arrival = math.max(tonumber(redis.call('HGET', KEYS[9], ARGV[at]) or 0), now_ms)

@@ -8,12 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import redis.asyncio as aioredis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
-
 from spendra.balances import (
     SCRIPT_NAMES,
     TOMBSTONE_SECONDS,
@@ -23,6 +17,8 @@ from spendra.balances import (
     min_version_key,
     script,
 )
+from spendra.periods import FOREVER_S
+from spendra_sidecar.ledger.resp import Command, ReplyError, Resp, RespError
 from spendra_sidecar.ledger.words import (
     Account,
     Exhausted,
@@ -83,13 +79,7 @@ class Balances:
 
     def __init__(self, url: str, org_id: str, timeout_s: float) -> None:
         self._org_id = org_id
-        self._redis: Any = aioredis.Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            health_check_interval=0,
-        )
+        self._resp = Resp(url, timeout_s)
 
     async def reserve(
         self, generation: str, group: Sequence[Reservation]
@@ -138,7 +128,7 @@ class Balances:
     async def rebuild(self, generation: str, state: Rebuild) -> None:
         """Write a fresh generation, scripts and all; the generation key comes last."""
         names = keys(self._org_id, generation)
-        commands: list[tuple[Any, ...]] = []
+        commands: list[Command] = []
         for total in state.totals:
             commands.append(("HSET", names.taken, total.account_id, total.taken_nanousd))
             commands.append(("HSET", names.held, total.account_id, total.held_nanousd))
@@ -146,28 +136,23 @@ class Balances:
             record = f"{hold.amount_nanousd}:{hold.reserved_ms}:{','.join(hold.account_ids)}"
             commands.append(("HSET", names.records, str(hold.reservation_id), record))
         commands.append(("SET", min_version_key(self._org_id), state.min_version))
-        commands.extend(("SCRIPT LOAD", script(name, generation).text) for name in SCRIPT_NAMES)
+        commands.extend(("SCRIPT", "LOAD", script(name, generation).text) for name in SCRIPT_NAMES)
         commands.append(("SET", names.generation, generation))
         for answer in await self._execute(commands):
-            if isinstance(answer, RedisError):
+            if isinstance(answer, ReplyError):
                 raise BalancesUnavailableError(str(answer)) from answer
 
     async def ping(self) -> None:
         await self._execute([("PING",)])
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        self._resp.close()
 
-    def _reserve_command(self, sha: str, names: Keys, reservation: Reservation) -> tuple[Any, ...]:
-        arguments: list[Any] = []
-        for account in reservation.accounts:
-            arguments += (
-                account.id,
-                account.limit,
-                account.version,
-                account.start_s,
-                account.end_s,
-            )
+    def _reserve_command(self, sha: str, names: Keys, reservation: Reservation) -> Command:
+        accounts = reservation.accounts
+        arguments: list[str | int] = []
+        for account in accounts:
+            arguments += (account.id, account.versioned_limit)
         for limit in reservation.rate_limits:
             arguments += limit
         reservation_id = str(reservation.id)
@@ -187,35 +172,29 @@ class Balances:
             reservation_id,
             reservation.amount_nanousd,
             reservation.policy_version,
-            len(reservation.accounts),
+            max((account.start_s for account in accounts), default=0),
+            min((account.end_s for account in accounts), default=FOREVER_S),
+            len(accounts),
             *arguments,
         )
 
-    async def _execute(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip. Once more on a dead connection: every command is idempotent."""
         try:
-            return await self._pipeline(commands)
-        except RedisConnectionError:
-            pass
-        except (RedisError, OSError, TimeoutError) as error:
-            raise BalancesUnavailableError(str(error) or type(error).__name__) from error
+            return await self._resp.execute(commands)
+        except RespError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                raise BalancesUnavailableError(str(error)) from error
         try:
-            return await self._pipeline(commands)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise BalancesUnavailableError(str(error) or type(error).__name__) from error
-
-    async def _pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            answers: list[Any] = await pipe.execute(raise_on_error=False)
-        return answers
+            return await self._resp.execute(commands)
+        except RespError as error:
+            raise BalancesUnavailableError(str(error)) from error
 
 
 def _lost(answer: object, generation: str) -> GenerationLost | None:
-    if isinstance(answer, NoScriptError):
-        return GenerationLost(generation)
-    if isinstance(answer, Exception):
+    if isinstance(answer, ReplyError):
+        if str(answer).startswith("NOSCRIPT"):
+            return GenerationLost(generation)
         raise BalancesUnavailableError(str(answer)) from answer
     status = answer[0] if isinstance(answer, list) else answer
     return GenerationLost(generation) if status == b"STALE_GENERATION" else None

@@ -1,6 +1,7 @@
 """The system of record in Postgres: a narrow face over the functions of the ledger schema."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-_RESERVE = """SELECT spendra.reserve($1, $2, $3, $4::bigint[], $5::uuid[], $6::uuid[],
-    $7::smallint[], $8::timestamptz[], $9::bigint[], $10::bigint[], $11::text[], $12::text[],
-    $13::text[], $14::text[], $15::text[])"""
+_RESERVE = """SELECT spendra.reserve($1, $2, $3, $4, $5::bigint[], $6::uuid[], $7::uuid[],
+    $8::smallint[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::text[], $13::text[],
+    $14::text[], $15::text[], $16::text[])"""
 _SETTLE = """SELECT * FROM spendra.settle($1, $2::uuid[], $3::text[], $4::text[], $5::bigint[],
     $6::text[], $7::smallint[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[],
     $12::bigint[], $13::bigint[], $14::text[])"""
@@ -27,6 +28,7 @@ _REFUSALS = """SELECT spendra.record_refusals($1, $2, $3::uuid[], $4::timestampt
     $12::text[], $13::bigint[], $14::text[])"""
 _OPEN_ACCOUNTS = """SELECT * FROM spendra.open_accounts($1, $2, $3::text[], $4::text[],
     $5::timestamptz[], $6::timestamptz[])"""
+_WRITERS = 2
 _LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -45,6 +47,10 @@ class Line:
         self._timeout_s = timeout_s
         self._connection: Any = None
         self._lock = asyncio.Lock()
+
+    @property
+    def in_use(self) -> bool:
+        return self._lock.locked()
 
     @asynccontextmanager
     async def use(self) -> "AsyncIterator[Any]":
@@ -77,16 +83,18 @@ class Books:
     def __init__(self, url: str, org_id: str, sidecar_id: str, timeout_s: float) -> None:
         self._org_id = org_id
         self._sidecar_id = sidecar_id
-        self._reserving = Line(url, timeout_s)
+        self._incarnation = secrets.token_hex(8)
+        """Another at each start: what an earlier one left open can be told apart."""
+        self._reserving = [Line(url, timeout_s) for _ in range(_WRITERS)]
         self._settling = Line(url, timeout_s)
         self._asking = Line(url, timeout_s)
 
     async def reserve(self, generation: str, group: Sequence[Reservation]) -> str | None:
         """Make a group durable; returns the current generation (another: nothing was written)."""
         columns = zip(*[_reservation_row(reservation) for reservation in group], strict=True)
-        async with self._reserving.use() as connection:
+        async with self._writer().use() as connection:
             current: str | None = await connection.fetchval(
-                _RESERVE, self._org_id, generation, self._sidecar_id, *columns
+                _RESERVE, self._org_id, generation, self._sidecar_id, self._incarnation, *columns
             )
         return current
 
@@ -150,23 +158,31 @@ class Books:
             [_total(record) for record in totals], [_hold(record) for record in holds], version or 0
         )
 
-    async def renew_lease(self, incarnation: str, seconds: int) -> None:
+    async def renew_lease(self, seconds: int) -> None:
         async with self._asking.use() as connection:
             await connection.execute(
                 "SELECT spendra.renew_lease($1, $2, $3, $4)",
-                self._org_id, self._sidecar_id, incarnation, seconds,
+                self._org_id, self._sidecar_id, self._incarnation, seconds,
             )  # fmt: skip
 
-    async def release_lease(self, incarnation: str) -> None:
+    async def release_lease(self) -> None:
         async with self._asking.use() as connection:
             await connection.execute(
                 "SELECT spendra.release_lease($1, $2, $3)",
-                self._org_id, self._sidecar_id, incarnation,
+                self._org_id, self._sidecar_id, self._incarnation,
             )  # fmt: skip
 
     async def close(self) -> None:
-        for line in (self._reserving, self._settling, self._asking):
+        for line in (*self._reserving, self._settling, self._asking):
             await line.close()
+
+    @property
+    def writers(self) -> int:
+        """How many groups of reservations may be written at the same time."""
+        return len(self._reserving)
+
+    def _writer(self) -> Line:
+        return next((line for line in self._reserving if not line.in_use), self._reserving[0])
 
 
 def _reservation_row(r: Reservation) -> tuple[Any, ...]:
@@ -177,8 +193,8 @@ def _reservation_row(r: Reservation) -> tuple[Any, ...]:
 
 
 def _account_row(account: Account) -> tuple[Any, ...]:
-    start = datetime.fromtimestamp(int(account.start_s), UTC)
-    end = datetime.fromtimestamp(int(account.end_s), UTC)
+    start = datetime.fromtimestamp(account.start_s, UTC)
+    end = datetime.fromtimestamp(account.end_s, UTC)
     return account.id, account.budget.id, start, min(end, _LAST_INSTANT)
 
 

@@ -9,35 +9,52 @@ Answer = TypeVar("Answer")
 
 
 class Lane(Generic[Item, Answer]):
-    """Passes items to `flush` in groups, one group at a time; a lone item leaves at once.
+    """Passes items to `flush` in groups, `width` groups at a time.
 
-    `flush` answers in the order of its items. What it raises, every item of the group raises.
+    A lone item leaves at once, unless `linger_s` lets others join: for work that nobody waits
+    for. `flush` answers in the order of its items. What it raises, every item of the group raises.
     """
 
     def __init__(
-        self, flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]], *, most: int = 256
+        self,
+        flush: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        most: int = 256,
+        width: int = 1,
+        linger_s: float = 0.0,
     ) -> None:
         self._flush = flush
         self._most = most
+        self._width = width
+        self._linger_s = linger_s
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._runners: set[asyncio.Task[None]] = set()
+        self._is_starting = False
+        self._loop = asyncio.get_running_loop()
 
     def submit(self, item: Item) -> asyncio.Future[Answer]:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future = self._loop.create_future()
         self._waiting.append((item, future))
-        if self._runner is None:
-            self._runner = loop.create_task(self._run())
+        if not self._is_starting and len(self._runners) < self._width:
+            self._is_starting = True
+            runner = self._loop.create_task(self._run())
+            self._runners.add(runner)
+            runner.add_done_callback(self._runners.discard)
         return future
 
+    async def idle(self) -> None:
+        """Until everything that was submitted has been passed."""
+        while self._runners:
+            await asyncio.wait(self._runners)
+
     async def _run(self) -> None:
-        try:
-            while self._waiting:
-                group = self._waiting[: self._most]
-                del self._waiting[: self._most]
-                await self._pass(group)
-        finally:
-            self._runner = None
+        if self._linger_s:
+            await asyncio.sleep(self._linger_s)
+        self._is_starting = False
+        while self._waiting:
+            group = self._waiting[: self._most]
+            del self._waiting[: self._most]
+            await self._pass(group)
 
     async def _pass(self, group: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

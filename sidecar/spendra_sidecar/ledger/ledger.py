@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from spendra_sidecar.ledger.balances import (
@@ -27,7 +27,6 @@ from spendra_sidecar.ledger.words import (
     LedgerUnavailableError,
     Outcome,
     Reservation,
-    Settled,
     Verdict,
 )
 from spendra_sidecar.metrics import Metrics
@@ -36,6 +35,8 @@ _log = logging.getLogger(__name__)
 _RESERVE_ROUNDS = 4
 """A first use may meet a lost generation, then unseeded accounts, then a raised generation."""
 _RETRY_S = 0.5
+_LINGER_S = 0.01
+"""Nobody waits for a settlement, so it waits for company."""
 
 
 class Ledger:
@@ -51,12 +52,13 @@ class Ledger:
         self._generation: str | None = None
         self._recovering = asyncio.Lock()
         self._replaying = asyncio.Lock()
-        self._holding: Lane[Reservation, Verdict | Unseeded | GenerationLost] = Lane(self._hold)
-        self._writing: Lane[Reservation, str | None] = Lane(self._write)
-        self._ending: Lane[Row, Settled] = Lane(self._end)
-        self._moving: Lane[Post, GenerationLost | None] = Lane(self._move)
-        self._refusing: Lane[tuple[Any, ...], None] = Lane(self._refuse)
-        self._background: set[asyncio.Task[None]] = set()
+        self._holding: Lane[Reservation, Verdict | Unseeded | GenerationLost] = Lane(
+            self._hold, width=2
+        )
+        self._writing: Lane[Reservation, str | None] = Lane(self._write, width=books.writers)
+        self._ending: Lane[Row, None] = Lane(self._end, linger_s=_LINGER_S)
+        self._refusing: Lane[tuple[Any, ...], None] = Lane(self._refuse, linger_s=_LINGER_S)
+        self._releases: set[asyncio.Task[None]] = set()
 
     async def reserve(self, reservation: Reservation) -> Verdict:
         """Hold, then make durable. Raises LedgerUnavailableError when that cannot be known."""
@@ -71,13 +73,20 @@ class Ledger:
         msg = "the balances kept changing hands"
         raise LedgerUnavailableError(msg)
 
+    async def warm(self) -> None:
+        """Learn the generation before the first request has to."""
+        try:
+            await self._recover(None)
+        except LedgerUnavailableError as error:
+            _log.warning("the stores are not there yet: %s", error)
+
     def settle(self, reservation: Reservation, end: Outcome) -> None:
         """End a reservation in the background, exactly once, whatever becomes of the caller."""
-        self._start(self._settle(reservation, end))
+        self._ending.submit(Row(reservation.id, end))
 
     def refuse(self, row: tuple[Any, ...]) -> None:
         """Record a refusal in the background; losing one loses no money."""
-        self._start(self._record_refusal(row))
+        self._refusing.submit(row)
 
     async def replay(self) -> None:
         """Bring journaled settlements to Postgres, for ever."""
@@ -87,8 +96,10 @@ class Ledger:
 
     async def drain(self) -> None:
         """Wait for every settlement and release under way, and try the journal once more."""
-        while self._background:
-            await asyncio.wait(self._background)
+        await self._ending.idle()
+        await self._refusing.idle()
+        while self._releases:
+            await asyncio.wait(self._releases)
         await self._replay_once()
 
     @property
@@ -157,7 +168,10 @@ class Ledger:
 
     def _give_up(self, reservation: Reservation, *, durable_write_was_sent: bool) -> None:
         self._metrics.given_up.inc()
-        self._start(self._release(reservation, durable_write_was_sent=durable_write_was_sent))
+        work = self._release(reservation, durable_write_was_sent=durable_write_was_sent)
+        task = asyncio.get_running_loop().create_task(work)
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
 
     async def _release(self, reservation: Reservation, *, durable_write_was_sent: bool) -> None:
         """The hold goes only once Postgres is known not to have it."""
@@ -175,34 +189,33 @@ class Ledger:
 
     # Settling
 
-    async def _settle(self, reservation: Reservation, end: Outcome) -> None:
-        row = Row(reservation.id, end)
+    async def _end(self, group: Sequence[Row]) -> Sequence[None]:
+        """Postgres first, then Redis. What Postgres cannot take waits in the journal."""
         try:
-            settled = await self._ending.submit(row)
+            await self._book(group)
         except BooksUnavailableError as error:
-            _log.warning("a settlement waits in the journal: %s", error)
-            self._metrics.journaled.inc()
-            await self._journal.keep([row])
-            return
-        self._metrics.settled(end, settled)
-        await self._move_one(Post(reservation.id, settled.cost_nanousd))
+            _log.warning("%d settlements wait in the journal: %s", len(group), error)
+            self._metrics.journaled.inc(len(group))
+            await self._journal.keep(group)
+        return [None] * len(group)
 
-    async def _end(self, group: Sequence[Row]) -> Sequence[Settled]:
-        return await self._books.settle(group)
+    async def _book(self, group: Sequence[Row]) -> None:
+        settled = await self._books.settle(group)
+        for row, first in zip(group, settled, strict=True):
+            self._metrics.settled(row.end, first)
+        pairs = zip(group, settled, strict=True)
+        await self._move([Post(row.reservation_id, first.cost_nanousd) for row, first in pairs])
 
-    async def _move_one(self, post: Post) -> None:
+    async def _move(self, posts: Sequence[Post]) -> None:
         """A move that fails leaves Redis too high, never too low; the worker finishes it."""
         try:
-            lost = await self._moving.submit(post)
-            if lost is not None:
-                await self._recover(lost.generation)
-                await self._moving.submit(post)
-        except (BalancesUnavailableError, BooksUnavailableError, LedgerUnavailableError) as error:
-            self._metrics.moves_left.inc()
-            _log.info("settled %s, its balance follows: %s", post.reservation_id, error)
-
-    async def _move(self, group: Sequence[Post]) -> Sequence[GenerationLost | None]:
-        return await self._balances.post(self._generation or "", group)
+            lost = await self._balances.post(self._generation or "", posts)
+            if any(lost):
+                await self._recover(self._generation)
+                await self._balances.post(self._generation or "", posts)
+        except (BalancesUnavailableError, LedgerUnavailableError) as error:
+            self._metrics.moves_left.inc(len(posts))
+            _log.info("%d settlements are booked, their balances follow: %s", len(posts), error)
 
     async def _replay_once(self) -> None:
         async with self._replaying:
@@ -210,23 +223,17 @@ class Ledger:
             if not rows:
                 return
             try:
-                settled = await self._books.settle(rows)
+                await self._book(rows)
             except BooksUnavailableError:
                 return
             await self._journal.landed(len(rows))
         _log.info("%d journaled settlements landed", len(rows))
-        for row, end in zip(rows, settled, strict=True):
-            self._metrics.settled(row.end, end)
-            await self._move_one(Post(row.reservation_id, end.cost_nanousd))
-
-    async def _record_refusal(self, row: tuple[Any, ...]) -> None:
-        try:
-            await self._refusing.submit(row)
-        except BooksUnavailableError as error:
-            _log.warning("a refusal was not recorded: %s", error)
 
     async def _refuse(self, group: Sequence[tuple[Any, ...]]) -> Sequence[None]:
-        await self._books.record_refusals(group)
+        try:
+            await self._books.record_refusals(group)
+        except BooksUnavailableError as error:
+            _log.warning("%d refusals were not recorded: %s", len(group), error)
         return [None] * len(group)
 
     # Generations
@@ -260,8 +267,3 @@ class Ledger:
                 len(state.holds),
                 (time.monotonic() - started) * 1000,
             )
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)

@@ -9,15 +9,16 @@ from spendra.snapshot import BudgetRecord
 
 
 class Account(NamedTuple):
-    """A budget in one window of its period, as the reserve script wants it."""
+    """A budget in one window of its period."""
 
     id: str
     budget: BudgetRecord
-    limit: str
-    """Nano-USD in decimal; empty for a soft budget, which is counted and never refuses."""
-    version: str
-    start_s: str
-    end_s: str
+    limit_nanousd: int | None
+    """None for a soft budget, which is counted and never refuses."""
+    versioned_limit: str
+    """`<version>:<limit>` as the reserve script wants it; the limit empty for a soft budget."""
+    start_s: int
+    end_s: int
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from spendra_sidecar.ledger.words import (
     WrongPeriod,
 )
 from spendra_sidecar.serving import budget_refusals, callers
-from spendra_sidecar.serving.call import Admission, Call, Judged
+from spendra_sidecar.serving.call import REQUEST_DIALECT, Admission, Call, Judged
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
 from spendra_sidecar.snapshots.receiver import Receiver
@@ -181,7 +181,7 @@ class Admissions:
 
 def _inspect(body: bytes) -> Inspected:
     try:
-        inspected = inspect(body, "openai")
+        inspected = inspect(body, REQUEST_DIALECT)
     except HotError as error:
         raise Refusal("body_invalid", f"The request body cannot be read: {error}.") from error
     if inspected.model is None:

@@ -33,9 +33,8 @@ def admitted(reservation: Reservation, held: Held, decision: Decision) -> Pairs:
     remaining = _remaining(reservation, held)
     if remaining is not None:
         pairs.append(("x-spendra-remaining", nanousd_to_usd(remaining)))
-    warnings = [reason.detail for reason in decision.reasons if reason.verdict == "limit"]
-    if warnings:
-        pairs.append(("x-spendra-policy-warning", "; ".join(warnings)))
+    if decision.warning:
+        pairs.append(("x-spendra-policy-warning", decision.warning))
     return pairs
 
 
@@ -68,8 +67,8 @@ def trace_of(traceparent: str | None, random: bytes) -> tuple[str, str]:
 def _remaining(reservation: Reservation, held: Held) -> int | None:
     """What the tightest hard budget has left, this request's hold taken off."""
     rooms = [
-        int(account.limit) - taken
+        account.limit_nanousd - taken
         for account, taken in zip(reservation.accounts, held.taken_nanousd, strict=True)
-        if account.limit
+        if account.limit_nanousd is not None
     ]
     return max(min(rooms), 0) if rooms else None

@@ -13,7 +13,7 @@ def exhausted(short: Exhausted, decision: Decision, choices: int) -> Refusal:
     """402: names the budget, what is left and held, what would still fit, and when it resets."""
     budget = short.account.budget
     remaining = max(short.limit_nanousd - short.taken_nanousd, 0)
-    resets_at = _resets_at(int(short.account.end_s))
+    resets_at = _resets_at(short.account.end_s)
     affordable = affordable_output(decision, remaining, choices)
     message = (
         f"Budget {budget.name!r} ({budget.period}) has ${nanousd_to_usd(remaining)} left of "

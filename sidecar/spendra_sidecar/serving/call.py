@@ -15,6 +15,9 @@ from spendra_sidecar.serving import answers, refusals
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
 
+REQUEST_DIALECT = "openai_chat"
+"""What bodies on /v1/chat/completions are read and rewritten as (`spendra._hot.inspect`)."""
+
 
 @dataclass(slots=True)
 class Call:

@@ -11,7 +11,7 @@ from spendra.snapshot import RouteRecord
 from spendra_sidecar.config import Config
 from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving import answers, callers, refusals
-from spendra_sidecar.serving.call import Admission, Call
+from spendra_sidecar.serving.call import REQUEST_DIALECT, Admission, Call
 from spendra_sidecar.serving.outcomes import Attempt, conclude
 from spendra_sidecar.serving.refusals import Refusal
 
@@ -68,7 +68,7 @@ class Forwarding:
         if hide_usage or decision.write_cap:
             cap = decision.output_cap if decision.write_cap else None
             body = rewrite(
-                body, route.dialect, include_usage=hide_usage, output_cap=cap, model=None
+                body, REQUEST_DIALECT, include_usage=hide_usage, output_cap=cap, model=None
             )
         head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         attempt.exchange = self._relay.send(

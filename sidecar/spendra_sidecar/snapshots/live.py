@@ -1,8 +1,9 @@
 """One snapshot in force: its segments, loaded."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 
 from spendra import snapshot as wire
 from spendra._hot import HotError, KeyRing, PolicyTree, PriceBook
@@ -34,11 +35,10 @@ class BudgetClock:
 
     def _open(self, found: Window) -> Account:
         budget = self.budget
-        limit = str(budget.limit_nanousd) if budget.kind == "hard" else ""
+        limit = budget.limit_nanousd if budget.kind == "hard" else None
+        versioned_limit = f"{budget.version}:{'' if limit is None else limit}"
         identity = account_id(budget.id, found.start_s)
-        return Account(
-            identity, budget, limit, str(budget.version), str(found.start_s), str(found.end_s)
-        )
+        return Account(identity, budget, limit, versioned_limit, found.start_s, found.end_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class Live:
     prices: PriceBook
     budgets: list[BudgetClock]
     default_output_tokens: int
-    routes: list[wire.RouteRecord]
+    routes: list[tuple[wire.RouteRecord, Callable[[str], object]]]
+    """Each with what tells whether it serves a model."""
     source: wire.Snapshot
 
     def accounts(self, positions: Iterable[int], at_ms: int) -> tuple[Account, ...]:
@@ -61,7 +62,7 @@ class Live:
 
     def route(self, model: str) -> wire.RouteRecord | None:
         """The first route that serves this model."""
-        return next((route for route in self.routes if _serves(route, model)), None)
+        return next((route for route, serves in self.routes if serves(model)), None)
 
 
 def load(source: wire.Snapshot, before: Live | None) -> Live:
@@ -78,7 +79,7 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             prices=_prices(source, before),
             budgets=[BudgetClock(budget) for budget in policy.budgets],
             default_output_tokens=policy.default_output_tokens,
-            routes=secrets.routes,
+            routes=[(route, _serves(route)) for route in secrets.routes],
             source=source,
         )
     except HotError as error:
@@ -92,5 +93,5 @@ def _prices(source: wire.Snapshot, before: Live | None) -> PriceBook:
     return PriceBook.load(source.segments["prices"])
 
 
-def _serves(route: wire.RouteRecord, model: str) -> bool:
-    return any(fnmatchcase(model, pattern) for pattern in route.models)
+def _serves(route: wire.RouteRecord) -> Callable[[str], object]:
+    return re.compile("|".join(map(translate, route.models))).match

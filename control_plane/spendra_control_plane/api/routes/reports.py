@@ -1,4 +1,4 @@
-"""What the ledger shows: `/v1/budgets/{id}/spend`, `/v1/decisions`, `/v1/ledger`."""
+"""What the ledger shows: spend of a budget, a decision's trail, what is held, what was booked."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import InPlane, Operator
 from spendra_control_plane.api.questions import Asks
-from spendra_control_plane.reporting import decisions, ledger
+from spendra_control_plane.reporting import decisions, ledger, reservations
 from spendra_control_plane.reporting.spend import spend
 
 router = APIRouter(prefix="/v1", tags=["reports"])
@@ -23,6 +23,15 @@ async def budget_spend(plane: InPlane, org_id: Operator, budget_id: str) -> dict
 @router.get("/decisions/{decision_id}")
 async def get_decision(plane: InPlane, org_id: Operator, decision_id: str) -> dict[str, Any]:
     return await decisions.decision(plane.pool, org_id, decision_id)
+
+
+@router.get("/reservations")
+async def list_reservations(
+    plane: InPlane, org_id: Operator, asked: Paging, state: reservations.State | None = None
+) -> dict[str, Any]:
+    """What is held now, oldest first. `state=lost`: what sidecars that died left behind."""
+    items = await reservations.page(plane.pool, org_id, state, asked.after(), asked.fetch)
+    return asked.page(items, "id")
 
 
 @router.get("/ledger")

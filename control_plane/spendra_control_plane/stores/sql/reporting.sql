@@ -57,3 +57,12 @@ SELECT entry_id, kind, account, amount_nanousd, booked_at, reservation_id
 FROM spendra.ledger_entries
 WHERE org_id = $1 AND decision_id = ANY ($2::uuid[])
 ORDER BY entry_id;
+
+-- name: open
+SELECT reservation_id, decision_id, state, sidecar_id, reserved_at, lost_at, provider,
+    requested_model, account_ids, facts, reserved_nanousd
+FROM spendra.reservations
+WHERE org_id = $1 AND ($2::text IS NULL OR state = $2)
+    AND ($3::uuid IS NULL OR reservation_id > $3::uuid)
+ORDER BY reservation_id
+LIMIT $4;

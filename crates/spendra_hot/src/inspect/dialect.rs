@@ -250,7 +250,6 @@ static DIALECTS: [Dialect; 10] = [
         fields: GOOGLE_FIELDS,
         tools: ToolForm::Keyed,
         shape: Some(&GENERATE_CONTENT),
-        ..OPENAI
     },
     Dialect {
         name: "mistral",

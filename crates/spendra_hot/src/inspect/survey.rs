@@ -109,7 +109,7 @@ impl Pass {
             Field::Choices => self.found.choices = read::count(scanner, name, 1)?.unwrap_or(1),
             Field::BestOf => self.best_of = read::count(scanner, name, 1)?.unwrap_or(1),
             Field::Tools | Field::Functions => {
-                self.tools.read(scanner, self.dialect.tools, name)?
+                self.tools.read(scanner, self.dialect.tools, name)?;
             }
             Field::HostedTool => self.tools.hosted |= read::is_present(scanner)?,
             Field::Labels => self.labels(scanner, name)?,

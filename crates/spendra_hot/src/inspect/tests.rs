@@ -346,6 +346,7 @@ fn changed(body: &str, dialect: &str, changes: &Changes<'_>) -> String {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // a table of cases
 fn changes_are_spliced() {
     let usage = Changes {
         include_usage: true,

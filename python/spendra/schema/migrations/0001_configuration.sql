@@ -8,7 +8,7 @@ CREATE TABLE spendra.organizations (
     config_version bigint NOT NULL DEFAULT 0,
     -- The oldest snapshot that may still decide: raised by each change that takes something away.
     min_version bigint NOT NULL DEFAULT 0,
-    default_output_tokens integer NOT NULL DEFAULT 4096 CHECK (default_output_tokens > 0),
+    default_output_tokens integer NOT NULL DEFAULT 16384 CHECK (default_output_tokens > 0),
     key_pepper_sealed bytea NOT NULL,
     signing_key_sealed bytea NOT NULL,
     snapshot_public_key bytea NOT NULL,

@@ -32,6 +32,7 @@ CREATE TABLE spendra.reservations (
     decision_id        uuid NOT NULL,
     attempt            smallint NOT NULL,
     sidecar_id         text NOT NULL,
+    incarnation        text NOT NULL,
     generation         text NOT NULL,
     state              text NOT NULL DEFAULT 'reserved' CHECK (state IN ('reserved', 'lost')),
     lost_at            timestamptz,
@@ -46,7 +47,6 @@ CREATE TABLE spendra.reservations (
     facts              jsonb NOT NULL,
     PRIMARY KEY (org_id, reservation_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
-CREATE INDEX reservations_by_decision ON spendra.reservations (org_id, decision_id);
 
 -- Ids that were given up before their durable write was seen: a late write must not land.
 CREATE TABLE spendra.tombstones (

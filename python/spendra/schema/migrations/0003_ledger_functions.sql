@@ -12,7 +12,7 @@ RETURN (SELECT generation FROM spendra.generations WHERE org_id = p_org);
 -- Makes a group of reservations durable and returns the current generation. When that is not
 -- p_generation, nothing was written. Arrays run in step; p_accounts holds ids joined by ','.
 CREATE FUNCTION spendra.reserve(
-    p_org text, p_generation text, p_sidecar text, p_policy_version bigint[],
+    p_org text, p_generation text, p_sidecar text, p_incarnation text, p_policy_version bigint[],
     p_reservation uuid[], p_decision uuid[], p_attempt smallint[], p_reserved_at timestamptz[],
     p_reserved bigint[], p_estimated bigint[], p_accounts text[], p_provider text[],
     p_model text[], p_price_version text[], p_facts text[]
@@ -29,10 +29,10 @@ BEGIN
     END IF;
     WITH written AS (
         INSERT INTO reservations (
-            org_id, reservation_id, decision_id, attempt, sidecar_id, generation, reserved_at,
-            reserved_nanousd, estimated_nanousd, account_ids, provider, requested_model,
+            org_id, reservation_id, decision_id, attempt, sidecar_id, incarnation, generation,
+            reserved_at, reserved_nanousd, estimated_nanousd, account_ids, provider, requested_model,
             policy_version, price_version, facts)
-        SELECT p_org, r.id, r.decision, r.attempt, p_sidecar, p_generation, r.at, r.reserved,
+        SELECT p_org, r.id, r.decision, r.attempt, p_sidecar, p_incarnation, p_generation, r.at, r.reserved,
                r.estimated, string_to_array(r.accounts, ','), r.provider, r.model,
                r.policy_version, r.price_version, r.facts::jsonb
         FROM unnest(p_reservation, p_decision, p_attempt, p_reserved_at, p_reserved, p_estimated,
@@ -283,7 +283,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
         LEFT JOIN sidecar_leases l ON l.org_id = r.org_id AND l.sidecar_id = r.sidecar_id
         WHERE r.org_id = p_org AND r.state = 'reserved'
           AND (l.sidecar_id IS NULL OR l.expires_at < now()
-               OR r.reserved_at < l.started_at - interval '5 seconds')
+               OR l.incarnation <> r.incarnation)
         FOR UPDATE OF r SKIP LOCKED
     ), labelled AS (
         UPDATE reservations r SET state = 'lost', lost_at = now() FROM orphan o

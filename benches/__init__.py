@@ -1,0 +1,1 @@
+"""Added latency and throughput: Spendra's and its peers', side by side in one run."""

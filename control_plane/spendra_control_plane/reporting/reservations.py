@@ -1,0 +1,34 @@
+"""What is held now, oldest first; `lost`: its sidecar died and nobody settled it yet."""
+
+from typing import Any, Literal
+
+from spendra_control_plane.authoring.amounts import amount
+from spendra_control_plane.stores.postgres import Pool, Row
+from spendra_control_plane.stores.sql import statements
+
+SQL = statements("reporting")
+State = Literal["reserved", "lost"]
+
+
+async def page(
+    pool: Pool, org_id: str, state: State | None, after: str, limit: int
+) -> list[dict[str, Any]]:
+    """Open reservations whose id comes after `after` (empty: from the start)."""
+    rows = await pool.fetch(SQL["open"], org_id, state, after or None, limit)
+    return [_view(row) for row in rows]
+
+
+def _view(row: Row) -> dict[str, Any]:
+    return {
+        "id": str(row["reservation_id"]),
+        "decision_id": str(row["decision_id"]),
+        "state": row["state"],
+        "sidecar_id": row["sidecar_id"],
+        "reserved_at": row["reserved_at"],
+        "lost_at": row["lost_at"],
+        "provider": row["provider"],
+        "requested_model": row["requested_model"],
+        "accounts": row["account_ids"],
+        "scope": row["facts"],
+        **amount("reserved", row["reserved_nanousd"]),
+    }
