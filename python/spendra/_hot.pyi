@@ -212,7 +212,7 @@ class Decision:
     message: Final[str]
     reasons: Final[list[Reason]]
     warning: Final[str]
-    """What limits were set to the request, in words; empty when none."""
+    """What is changed in the request, in words; empty when nothing is."""
     budgets: Final[list[int]]
     """Positions, in the policy segment, of every budget whose selector matches."""
     rate_limits: Final[list[tuple[str, int]]]

@@ -60,6 +60,9 @@ class Metrics:
             "spendra_snapshot_version", "Version of the snapshot in force.", registry=self.registry
         )
 
+    def refused(self, status: int, reason: str) -> None:
+        self.refusals.labels(str(status), reason).inc()
+
     def settled(self, end: Outcome, settled: Settled) -> None:
         self.settlements.labels(settled.outcome, end.confidence).inc()
         self.spend_nanousd.inc(settled.cost_nanousd)

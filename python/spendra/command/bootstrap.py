@@ -35,8 +35,7 @@ class Bootstrap:
     async def run(self, upstreams: Sequence[Upstream]) -> Organization:
         """CommandError when the control plane refuses a step."""
         organization = await self._organization()
-        for upstream in upstreams:
-            await self._put_provider(organization, upstream)
+        await self._route(organization, upstreams)
         if organization.budget_id is None:
             made = await self._post(organization.admin_token, "/v1/budgets", _BUDGET)
             organization.budget_id = made["id"]
@@ -66,6 +65,17 @@ class Bootstrap:
         """Not so when the database was made anew since."""
         answer = await self._api.get("/v1/sidecars", headers=_bearer(known.admin_token))
         return answer.status_code not in _UNKNOWN
+
+    async def _route(self, organization: Organization, upstreams: Sequence[Upstream]) -> None:
+        """Routes of an earlier start would answer for models that this one sends elsewhere."""
+        wanted = [upstream.provider for upstream in upstreams]
+        for provider in set(organization.providers).difference(wanted):
+            address = f"/v1/providers/{provider}"
+            await self._api.delete(address, headers=_bearer(organization.admin_token))
+        for upstream in upstreams:
+            await self._put_provider(organization, upstream)
+        organization.providers = wanted
+        self._data.save()
 
     async def _put_provider(self, organization: Organization, upstream: Upstream) -> None:
         answer = await self._api.put(

@@ -21,6 +21,8 @@ class Organization(msgspec.Struct):
     snapshot_public_key: str
     budget_id: str | None = None
     api_key: str | None = None
+    providers: list[str] = msgspec.field(default_factory=list)
+    """The routes that the last start made."""
 
 
 def _token() -> str:

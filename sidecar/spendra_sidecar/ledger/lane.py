@@ -29,14 +29,16 @@ class Lane(Generic[Item, Answer]):
         self._linger_s = linger_s
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
         self._runners: set[asyncio.Task[None]] = set()
+        self._running = 0
         self._is_starting = False
         self._loop = asyncio.get_running_loop()
 
     def submit(self, item: Item) -> asyncio.Future[Answer]:
         future = self._loop.create_future()
         self._waiting.append((item, future))
-        if not self._is_starting and len(self._runners) < self._width:
+        if not self._is_starting and self._running < self._width:
             self._is_starting = True
+            self._running += 1
             runner = self._loop.create_task(self._run())
             self._runners.add(runner)
             runner.add_done_callback(self._runners.discard)
@@ -55,6 +57,8 @@ class Lane(Generic[Item, Answer]):
             group = self._waiting[: self._most]
             del self._waiting[: self._most]
             await self._pass(group)
+        # At once, not when the task is done: a waiter just answered may submit before that.
+        self._running -= 1
 
     async def _pass(self, group: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
         try:

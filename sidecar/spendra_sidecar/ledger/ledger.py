@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 _RESERVE_ROUNDS = 4
 """A first use may meet a lost generation, then unseeded accounts, then a raised generation."""
 _RETRY_S = 0.5
+_COMPLAINT_S = 5.0
 _LINGER_S = 0.01
 """Nobody waits for a settlement, so it waits for company."""
 
@@ -50,6 +51,7 @@ class Ledger:
         self._journal = journal
         self._metrics = metrics
         self._generation: str | None = None
+        self._complained = float("-inf")
         self._recovering = asyncio.Lock()
         self._replaying = asyncio.Lock()
         self._holding: Lane[Reservation, Verdict | Unseeded | GenerationLost] = Lane(
@@ -82,6 +84,9 @@ class Ledger:
 
     def settle(self, reservation: Reservation, end: Outcome) -> None:
         """End a reservation in the background, exactly once, whatever becomes of the caller."""
+        if end.cost_nanousd > reservation.amount_nanousd:
+            self._metrics.overruns.inc()
+            _log.error("%s cost more than its worst case: %s", reservation.id, end)
         self._ending.submit(Row(reservation.id, end))
 
     def refuse(self, row: tuple[Any, ...]) -> None:
@@ -107,6 +112,14 @@ class Ledger:
         """Settlements that wait on disk."""
         return len(self._journal.pending)
 
+    def _unavailable(self, step: str, error: Exception) -> LedgerUnavailableError:
+        """What callers are told; the cause goes to the log, one line an interval."""
+        now = time.monotonic()
+        if now - self._complained > _COMPLAINT_S:
+            self._complained = now
+            _log.error("requests are refused: %s: %s", step, error)
+        return LedgerUnavailableError(step)
+
     # Reserving
 
     async def _hold_one(self, reservation: Reservation) -> Verdict | Unseeded | GenerationLost:
@@ -116,7 +129,7 @@ class Ledger:
             return await self._holding.submit(reservation)
         except BalancesUnavailableError as error:
             self._give_up(reservation, durable_write_was_sent=False)
-            raise LedgerUnavailableError.during("the balance store", error) from error
+            raise self._unavailable("the balance store does not answer", error) from error
         except asyncio.CancelledError:
             self._give_up(reservation, durable_write_was_sent=False)
             raise
@@ -136,7 +149,7 @@ class Ledger:
             current = await self._writing.submit(reservation)
         except BooksUnavailableError as error:
             self._give_up(reservation, durable_write_was_sent=True)
-            raise LedgerUnavailableError.during("the system of record", error) from error
+            raise self._unavailable("the system of record does not answer", error) from error
         except asyncio.CancelledError:
             self._give_up(reservation, durable_write_was_sent=True)
             raise
@@ -162,7 +175,7 @@ class Ledger:
             else:
                 await self._balances.seed(generation, totals)
         except (BooksUnavailableError, BalancesUnavailableError) as error:
-            raise LedgerUnavailableError.during("opening an account", error) from error
+            raise self._unavailable("an account could not be opened", error) from error
 
     # Giving up what may not have become durable
 
@@ -250,7 +263,7 @@ class Ledger:
                 else:
                     await self._rebuild(seen)
             except (BooksUnavailableError, BalancesUnavailableError) as error:
-                raise LedgerUnavailableError.during("rebuilding balances", error) from error
+                raise self._unavailable("the balances could not be rebuilt", error) from error
 
     async def _rebuild(self, lost: str | None) -> None:
         started = time.monotonic()

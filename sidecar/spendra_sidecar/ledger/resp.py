@@ -36,21 +36,21 @@ class Resp:
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip; a reply for each command. Raises RespError."""
+        wire = self._wire
         try:
             async with asyncio.timeout(self._timeout_s):
-                wire = self._wire
                 if wire is None or wire.is_closed():
                     wire = await self._connect()
                 return await wire.send(commands)
         except (OSError, TimeoutError) as error:
-            self.close()
+            if wire is not None:
+                # What was asked on it must not be answered to another.
+                wire.close()
             raise RespError(str(error) or "no answer in time") from error
 
     def close(self) -> None:
-        """Drop the connection: what was asked on it must not be answered to another."""
         if self._wire is not None:
             self._wire.close()
-            self._wire = None
 
     async def _connect(self) -> "_Wire":
         async with self._connecting:

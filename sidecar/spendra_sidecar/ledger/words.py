@@ -119,8 +119,4 @@ class Settled(NamedTuple):
 
 
 class LedgerUnavailableError(Exception):
-    """No reservation could be made durable; nothing may leave."""
-
-    @classmethod
-    def during(cls, step: str, error: Exception) -> "LedgerUnavailableError":
-        return cls(f"{step}: {error}")
+    """No reservation could be made durable; nothing may leave. The message is for callers."""

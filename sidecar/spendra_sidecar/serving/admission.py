@@ -27,6 +27,7 @@ from spendra_sidecar.snapshots.receiver import Receiver
 _JUDGEMENTS = 3
 """A request is judged again under a newer snapshot, or the store's clock, at most so often."""
 _NEWER_SNAPSHOT_S = 2.0
+_FRESH_KEY_S = 0.25
 _KEY_REFUSALS = {
     "key_malformed": "This is not a whole Spendra key: its checksum does not fit. Copy it again.",
     "key_unknown": "This key is not known here. Ask the operator who issued it.",
@@ -49,7 +50,8 @@ class Admissions:
         """Raises Refusal; then nothing is held."""
         live = self._snapshot()
         for _ in range(_JUDGEMENTS):
-            judged = self._judge(call, live)
+            live, principal = await self._authenticate(call, live)
+            judged = self._judge(call, live, principal)
             reservation = self._reservation(call, judged)
             try:
                 verdict = await self._ledger.reserve(reservation)
@@ -67,8 +69,7 @@ class Admissions:
         msg = "The policy kept changing while this request was judged; try again."
         raise Refusal("ledger_unavailable", msg, retry_after_ms=1000)
 
-    def _judge(self, call: Call, live: Live) -> Judged:
-        principal = self._authenticate(call, live)
+    def _judge(self, call: Call, live: Live, principal: Principal) -> Judged:
         inspected = _inspect(call.body)
         route = _route(live, inspected)
         decision = self._decide(call, live, principal, inspected, route)
@@ -98,15 +99,19 @@ class Admissions:
             raise Refusal("snapshot_stale", msg, retry_after_ms=1000)
         return live
 
-    def _authenticate(self, call: Call, live: Live) -> Principal:
+    async def _authenticate(self, call: Call, live: Live) -> tuple[Live, Principal]:
+        """Who asks, and the snapshot that knows it: a key may be younger than ours."""
         key = callers.presented_key(call.scope.headers, call.scope.query_string)
         if not key:
             msg = "No key: give a Spendra key as the SDK's API key, or in X-Spendra-Key."
             raise Refusal("key_missing", msg)
         found = live.keys.authenticate(key, self._now_ms())
+        if found == "key_unknown":
+            live = await self._receiver.at_least(live.version + 1, _FRESH_KEY_S) or live
+            found = live.keys.authenticate(key, self._now_ms())
         if isinstance(found, str):
             raise Refusal(found, _KEY_REFUSALS[found])
-        return found
+        return live, found
 
     def _decide(
         self, call: Call, live: Live, principal: Principal, inspected: Inspected, route: RouteRecord

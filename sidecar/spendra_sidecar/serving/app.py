@@ -46,4 +46,5 @@ class App:
         else:
             message = f"{scope.method} {scope.path} is not a metered route, so it does not leave."
             refusal = Refusal("route_unknown", message)
+        self._metrics.refused(refusal.kind.status, refusal.code)
         refuse(begin(scope, protocol), refusal)

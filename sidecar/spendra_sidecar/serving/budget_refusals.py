@@ -8,6 +8,8 @@ from spendra.periods import FOREVER_S
 from spendra_sidecar.ledger.words import Exhausted, Frozen, RateLimited
 from spendra_sidecar.serving.refusals import Refusal
 
+_LIMIT_BYTES = len('"max_completion_tokens":1000000,')
+
 
 def exhausted(short: Exhausted, decision: Decision, choices: int) -> Refusal:
     """402: names the budget, what is left and held, what would still fit, and when it resets."""
@@ -57,8 +59,11 @@ def frozen(_: Frozen) -> Refusal:
 def affordable_output(decision: Decision, remaining_nanousd: int, choices: int) -> int:
     """Output tokens of each choice that would still fit; 0 when the input does not."""
     cap = decision.output_cap or 0
-    for_output = decision.reserved_nanousd - decision.reserved_input_nanousd
-    room = remaining_nanousd - decision.reserved_input_nanousd
+    for_input = decision.reserved_input_nanousd
+    for_output = decision.reserved_nanousd - for_input
+    # Saying so in the request makes its input a little longer.
+    longer = -(-for_input * _LIMIT_BYTES // max(decision.input_bound_tokens, 1))
+    room = remaining_nanousd - for_input - longer
     if room <= 0 or for_output <= 0 or choices <= 0:
         return 0
     return min(cap, cap * room // for_output)

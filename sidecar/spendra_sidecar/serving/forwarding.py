@@ -49,7 +49,7 @@ class Forwarding:
         try:
             return await head
         except UpstreamError as error:
-            attempt.error = error
+            attempt.error = error.with_traceback(None)
             raise _upstream_refusal(error, admission.judged.route) from error
         except asyncio.CancelledError:
             if not head.cancelled():
@@ -120,7 +120,9 @@ class Forwarding:
                     break
                 await transport.send_bytes(chunk)
         except UpstreamError as error:
-            attempt.error = error
+            # Its traceback would keep this frame and with it the transport, whose end is the
+            # caller's end of stream.
+            attempt.error = error.with_traceback(None)
         except asyncio.CancelledError:
             # A future that was cancelled: the exchange was, because the caller left or we stop.
             if not future.cancelled():

@@ -40,11 +40,12 @@ class Gateway:
     async def chat(self, scope: Scope, protocol: HTTPProtocol) -> None:
         call = begin(scope, protocol)
         self._under_way += 1
+        self._metrics.in_flight.set(self._under_way)
         self._idle.clear()
         try:
             await self._chat(call)
         except Refusal as refusal:
-            self._metrics.refusals.labels(str(refusal.kind.status), refusal.code).inc()
+            self._metrics.refused(refusal.kind.status, refusal.code)
             refuse(call, refusal)
         finally:
             self._leave()
@@ -78,6 +79,7 @@ class Gateway:
 
     def _leave(self) -> None:
         self._under_way -= 1
+        self._metrics.in_flight.set(self._under_way)
         if not self._under_way:
             self._idle.set()
 

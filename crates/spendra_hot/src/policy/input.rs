@@ -21,8 +21,8 @@ impl Decision {
                 "input_unbounded",
                 &format!(
                     "the input of this request is not bounded by its bytes (images, audio, files, \
-                 stored state or hosted tools), and the price catalog gives no context window for \
-                 {model:?}; set `context_window` in its price"
+                 stored state or hosted tools), and the context window of \
+                 {model:?} is not in the price catalog"
                 ),
             ),
         }

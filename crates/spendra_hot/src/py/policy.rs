@@ -63,15 +63,12 @@ impl Decision {
 
     #[getter]
     fn warning(&self) -> String {
-        let limits = self
-            .0
-            .reasons
-            .iter()
-            .filter(|reason| reason.verdict == policy::Verdict::Limit);
-        limits
-            .map(|reason| reason.detail.as_str())
-            .collect::<Vec<_>>()
-            .join("; ")
+        match self.0.output_cap {
+            Some(cap) if self.0.write_cap => {
+                format!("each answer is limited to {cap} output tokens")
+            }
+            _ => String::new(),
+        }
     }
 
     #[getter]

@@ -170,3 +170,5 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.spend_events
     EXECUTE FUNCTION spendra.refuse_change();
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.ledger_entries
     EXECUTE FUNCTION spendra.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.refusals
+    EXECUTE FUNCTION spendra.refuse_change();
