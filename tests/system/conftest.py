@@ -1,9 +1,11 @@
 """The whole product, started by `spendra up`, in front of the simulated provider."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -154,8 +156,16 @@ def launch(directory: Path, provider: str, *options: str) -> System:
     return started(process, directory, provider)
 
 
+@contextlib.contextmanager
+def running(provider: str) -> Iterator[System]:
+    """A product with two sidecars in a directory of its own; it must end well."""
+    with tempfile.TemporaryDirectory(prefix="spendra-system-") as directory:
+        found = launch(Path(directory), provider, "--sidecars", "2")
+        yield found
+        assert stop(found) == 0
+
+
 @pytest.fixture(scope="session")
-def system(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    running = launch(tmp_path_factory.mktemp("system"), provider, "--sidecars", "2")
-    yield running
-    assert stop(running) == 0
+def system(provider: str) -> Iterator[System]:
+    with running(provider) as found:
+        yield found

@@ -10,18 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system.conftest import System, eventually, launch, stop
+from tests.system.conftest import System, eventually, running
 from tests.system.test_bursts import burst
 
 SLOW = {"x-simulate": "delay-ms=2500"}
 
 
 @pytest.fixture(scope="module")
-def system(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def system(provider: str) -> Iterator[System]:
     """One of our own: it will be hurt."""
-    running = launch(tmp_path_factory.mktemp("faults"), provider, "--sidecars", "2")
-    yield running
-    assert stop(running) == 0
+    with running(provider) as found:
+        yield found
 
 
 def governed(system: System, name: str, limit_usd: str) -> tuple[str, str]:

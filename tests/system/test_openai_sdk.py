@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -156,6 +157,21 @@ def test_an_upstream_cut_mid_stream_raises_and_is_charged_as_counted(system: Sys
     assert decision["usage_confidence"] == "counted"
     assert 0 < decision["usage"]["output_tokens"] < 100
     assert decision["cost_nanousd"] > 0
+
+
+def test_a_stream_that_was_cut_ends(system: System) -> None:
+    with httpx.stream(
+        "POST",
+        f"{system.up['sidecar_url']}/v1/chat/completions",
+        json={"model": "gpt-4o", "messages": MESSAGES, "stream": True},
+        headers={
+            "authorization": f"Bearer {system.up['api_key']}",
+            "x-simulate": "tokens=50,cut-after=5",
+        },
+        timeout=10,
+    ) as answer:
+        events = answer.read().decode().strip().split("\n\n")
+    assert '"code":"upstream_cut"' in events[-1]
 
 
 def test_a_stream_without_usage_is_not_free(system: System) -> None:

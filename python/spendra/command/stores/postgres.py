@@ -130,6 +130,9 @@ class Postgres:
         The data directory is locked by us, so whatever runs there was left by a server or by a
         `spendra up` that was killed. A pid file whose pid has another owner now goes too.
         """
+        if self._user:
+            # Somebody may have closed the way to it since.
+            _let_others_through(self._directory.parent)
         for left in _topmost(_running_on(self._directory)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 left.send_signal(signal.SIGINT)
