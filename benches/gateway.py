@@ -56,7 +56,7 @@ def spawn(
 ) -> "subprocess.Popen[bytes]":
     """Started in a session of its own, on these cores; its output goes to `log`."""
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - gateways that these modules name
             argv,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -78,7 +78,9 @@ def stop(process: "subprocess.Popen[bytes]", *, patience_s: float = 20) -> None:
         process.wait()
 
 
-def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path, *, seconds: float) -> None:
+def wait_for_port(
+    port: int, process: "subprocess.Popen[bytes]", log: Path, *, seconds: float
+) -> None:
     """Raises UnavailableError with the end of the log when it ends or does not listen in time."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:

@@ -26,12 +26,15 @@ pub async fn call_until_done(run: Arc<Run>) -> Tally {
         let measured = asked >= run.measures_from();
         match call {
             Ok(Ok(call)) if measured => tally.record(call),
-            Ok(Ok(_)) => {}
+            Ok(Ok(_)) => tally.passed(),
             Ok(Err(_)) | Err(_) => {
                 connection = None;
                 tally.failed(measured);
                 sleep(AFTER_FAILURE).await;
             }
+        }
+        if !run.options.pause.is_zero() {
+            sleep(run.options.pause).await;
         }
     }
     tally
