@@ -68,7 +68,7 @@ def _added(through: Sequence[Seen], direct: Sequence[Seen], what: str, rank: str
 
 
 def _rate(seen: Seen) -> float:
-    return float(seen["statuses"].get("200", 0)) / float(seen["measured_us"]) * 1e6
+    return float(seen["in_time"]) / float(seen["measured_us"]) * 1e6
 
 
 def _not_200(seen: Seen) -> int:
