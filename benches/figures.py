@@ -22,7 +22,7 @@ class Gathered:
 
 
 def figures(gateway: Gathered, direct: Gathered) -> dict[str, Any]:
-    """Microseconds, requests per second and KiB; `added` is through minus direct, round by round."""
+    """Microseconds, requests per second, KiB. `added`: through minus direct, round by round."""
     return {
         "name": gateway.name,
         "switched_on": gateway.switched_on,
@@ -47,23 +47,28 @@ def _at(through: Sequence[Seen], direct: Sequence[Seen]) -> dict[str, Any]:
 
 
 def _stream(through: Sequence[Seen], direct: Sequence[Seen]) -> dict[str, Any]:
+    """Only `not_200` where no stream came through."""
+    failed = sum(_not_200(seen) for seen in through)
+    if not all(seen["lag_us"]["count"] for seen in through):
+        return {"not_200": failed}
     return {
         "added_first_event_p50_us": _added(through, direct, "first_us", "p50"),
         "added_first_event_p99_us": _added(through, direct, "first_us", "p99"),
         "added_per_event_p50_us": _added(through, direct, "lag_us", "p50"),
         "added_per_event_p99_us": _added(through, direct, "lag_us", "p99"),
         "cpu_us_per_event": _cpu_per_event(through),
-        "not_200": sum(_not_200(seen) for seen in through),
+        "not_200": failed,
     }
 
 
 def _added(through: Sequence[Seen], direct: Sequence[Seen], what: str, rank: str) -> float:
     pairs = zip(through, direct, strict=True)
-    return round(median(ours[what][rank] - theirs[what][rank] for ours, theirs in pairs), 1)
+    differences = [float(ours[what][rank] - theirs[what][rank]) for ours, theirs in pairs]
+    return round(median(differences), 1)
 
 
 def _rate(seen: Seen) -> float:
-    return float(seen["statuses"].get("200", 0)) / float(seen["measured_us"]) * 1e6
+    return float(seen["in_time"]) / float(seen["measured_us"]) * 1e6
 
 
 def _not_200(seen: Seen) -> int:
@@ -84,7 +89,7 @@ def _cpu_per_event(through: Sequence[Seen]) -> dict[str, float]:
 def _events(seen: Seen) -> float:
     """The warm-up's too, taken to be as many to an answer."""
     answers = max(int(seen["answers"]), 1)
-    return float(seen["lag_us"]["count"]) * (1 + seen["warmup_answers"] / answers)
+    return float(seen["lag_us"]["count"]) * (1 + int(seen["warmup_answers"]) / answers)
 
 
 def _cpu(through: Sequence[Seen], name: str) -> float:

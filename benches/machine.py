@@ -1,4 +1,4 @@
-"""This machine: which core is whose, and what the kernel says of a process."""
+"""The machine: which core is whose, and what the kernel says of a process."""
 
 import os
 from dataclasses import dataclass

@@ -47,4 +47,5 @@ def _bar(x: int, y: int, name: str, value: float, share: float) -> list[str]:
 
 def _note(told: dict[str, Any]) -> str:
     cores = told["machine"]["cores"]
-    return f"{told['at'][:10]}, {cores} cores. Log scales. Only Spendra governs: see docs/benchmarks.md."
+    what = "Log scales. Only Spendra governs: see docs/benchmarks.md."
+    return f"{told['at'][:10]}, {cores} cores. {what}"

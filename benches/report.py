@@ -36,6 +36,10 @@ def table(told: dict[str, Any]) -> str:
     widths = [max(len(row[at]) for row in rows) for at in range(len(_COLUMNS))]
     lines = ["  ".join(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=True)) for row in rows]
     lines += ["", *_against_peers(told)]
+    failed = [(each["name"], failures(each)) for each in told["gateways"]]
+    lines += [
+        f"{name}*: {count} calls were not answered with 200" for name, count in failed if count
+    ]
     lines += [f"{name}: not measured: {why}" for name, why in told["absent"].items()]
     return "\n".join(lines)
 
@@ -48,9 +52,9 @@ def _row(gateway: dict[str, Any]) -> tuple[str, ...]:
         _time(one["added_p50_us"]),
         _time(one["added_p99_us"]),
         *(f"{gateway['callers'][str(n)]['requests_per_s']:,.0f}" for n in CALLERS),
-        _time(gateway["stream"]["added_first_event_p50_us"]),
-        _time(gateway["stream"]["added_per_event_p50_us"]),
-        "" if own is None else _time(own),
+        _time(gateway["stream"].get("added_first_event_p50_us")),
+        _time(gateway["stream"].get("added_per_event_p50_us")),
+        _time(own),
         _memory(gateway["rss_at_rest_kib"]),
         _memory(gateway["rss_after_kib"]),
     )
@@ -76,7 +80,9 @@ def _ratios(ours: dict[str, Any], peer: dict[str, Any]) -> str:
     )
 
 
-def _time(us: float) -> str:
+def _time(us: float | None) -> str:
+    if us is None:
+        return ""
     return f"{us / 1000:,.2f} ms" if abs(us) >= 1000 else f"{us:.0f} us"  # noqa: PLR2004
 
 

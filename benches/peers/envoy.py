@@ -10,6 +10,7 @@ from benches.peers import installing
 VERSION = "1.40.0"
 SWITCHED_ON = "nothing: one listener, one static cluster, one worker"
 
+_TYPES = "type.googleapis.com/envoy.extensions.filters"
 _CONFIG = """\
 static_resources:
   listeners:
@@ -18,7 +19,7 @@ static_resources:
     - filters:
       - name: envoy.filters.network.http_connection_manager
         typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          "@type": {types}.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: bench
           route_config:
             virtual_hosts:
@@ -27,7 +28,7 @@ static_resources:
               routes: [{{match: {{prefix: "/"}}, route: {{cluster: upstream, timeout: 60s}}}}]
           http_filters:
           - name: envoy.filters.http.router
-            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+            typed_config: {{"@type": {types}.http.router.v3.Router}}
   clusters:
   - name: upstream
     connect_timeout: 1s
@@ -51,7 +52,8 @@ def start(place: Path, ports: Ports) -> Running:
         msg = "the wheel holds no envoy"
         raise UnavailableError(msg)
     config, log = place / "envoy.yaml", place / "envoy.log"
-    config.write_text(_CONFIG.format(gateway=ports.gateway, upstream=ports.upstream))
+    names = {"gateway": ports.gateway, "upstream": ports.upstream, "types": _TYPES}
+    config.write_text(_CONFIG.format(**names))
     argv = [str(binary), "-c", str(config), "--concurrency", "1", "--log-level", "error"]
     argv += ["--base-id", str(ports.gateway)]
     process = spawn(argv, log, cpus=machine.cores().gateway)

@@ -1,5 +1,6 @@
 """Installing from a package registry, through its ordinary client, below one folder."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None)
         msg = f"{argv[0]} is not installed here"
         raise UnavailableError(msg)
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the registries' own clients
             argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=_LONGEST_S, check=False
         )
     except subprocess.TimeoutExpired as error:
@@ -25,8 +26,13 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None)
         raise UnavailableError(msg) from error
     if done.returncode:
         said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        msg = f"{' '.join(argv[:3])} failed: {' / '.join(said[-2:])[:300]}"
+        msg = f"{argv[0]} failed: {_without_addresses(' / '.join(said[-2:]))[:300]}"
         raise UnavailableError(msg)
+
+
+def _without_addresses(text: str) -> str:
+    """Which registry answered is this machine's business, and stays out of reports."""
+    return re.sub(r"https?://\S+", "the registry", text)
 
 
 def from_pypi(place: Path, requirement: str) -> None:

@@ -25,7 +25,11 @@ http {{
   scgi_temp_path {place}/scgi;
   client_body_buffer_size 1m;
   keepalive_requests 1000000000;
-  upstream mock {{ server 127.0.0.1:{upstream} max_fails=0; keepalive 128; keepalive_requests 1000000000; }}
+  upstream mock {{
+    server 127.0.0.1:{upstream} max_fails=0;
+    keepalive 128;
+    keepalive_requests 1000000000;
+  }}
   server {{
     listen 127.0.0.1:{gateway};
     location / {{

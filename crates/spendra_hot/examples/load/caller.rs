@@ -24,14 +24,21 @@ pub async fn call_until_done(run: Arc<Run>) -> Tally {
         let asked = run.now();
         let call = timeout(LONGEST_CALL, one_call(&run, &mut connection)).await;
         let measured = asked >= run.measures_from();
+        let in_time = (run.measures_from()..run.ends_at()).contains(&run.now());
+        if in_time && matches!(&call, Ok(Ok(call)) if call.status == 200) {
+            tally.ended_in_time();
+        }
         match call {
             Ok(Ok(call)) if measured => tally.record(call),
-            Ok(Ok(_)) => {}
+            Ok(Ok(_)) => tally.passed(),
             Ok(Err(_)) | Err(_) => {
                 connection = None;
                 tally.failed(measured);
                 sleep(AFTER_FAILURE).await;
             }
+        }
+        if !run.options.pause.is_zero() {
+            sleep(run.options.pause).await;
         }
     }
     tally

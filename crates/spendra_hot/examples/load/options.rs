@@ -2,6 +2,7 @@
 
 use std::env;
 use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Options {
     /// Calls after which to end early; 0 for no such end.
     pub calls: u64,
     pub warmup: Duration,
+    /// Between the end of a call and the next one of the same caller.
+    pub pause: Duration,
     /// 0: this process is no upstream.
     pub upstream_port: u16,
     pub events: usize,
@@ -44,6 +47,7 @@ impl Options {
             "--seconds" => self.length = Duration::try_from_secs_f64(value.parse()?)?,
             "--requests" => self.calls = value.parse()?,
             "--warmup" => self.warmup = Duration::try_from_secs_f64(value.parse()?)?,
+            "--pause-ms" => self.pause = Duration::from_millis(value.parse()?),
             "--upstream-port" => self.upstream_port = value.parse()?,
             "--chunks" => self.events = value.parse()?,
             "--chunk-ms" => self.event_pause = Duration::from_millis(value.parse()?),
@@ -60,8 +64,11 @@ impl Options {
             head.push_str(header);
             head.push_str("\r\n");
         }
-        head.push_str("content-type: application/json\r\n");
-        head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+        let length = body.len();
+        let _ = write!(
+            head,
+            "content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
         Ok([head.into_bytes(), body].concat())
     }
 }
@@ -78,6 +85,7 @@ impl Default for Options {
             length: Duration::from_secs(5),
             calls: 0,
             warmup: Duration::ZERO,
+            pause: Duration::ZERO,
             upstream_port: 0,
             events: 50,
             event_pause: Duration::from_millis(2),

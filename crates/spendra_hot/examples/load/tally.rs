@@ -30,6 +30,9 @@ impl Call {
 pub struct Tally {
     statuses: BTreeMap<u16, u64>,
     failures: u64,
+    unmeasured: u64,
+    /// Answers with status 200 that ended while it was measured, whenever they were asked for.
+    in_time: u64,
     whole: Vec<u64>,
     first: Vec<u64>,
     gaps: Vec<u64>,
@@ -46,6 +49,15 @@ impl Tally {
         self.lags.extend(call.lags);
     }
 
+    /// An answer to a call of the warm-up.
+    pub fn passed(&mut self) {
+        self.unmeasured = self.unmeasured.saturating_add(1);
+    }
+
+    pub fn ended_in_time(&mut self) {
+        self.in_time = self.in_time.saturating_add(1);
+    }
+
     pub fn failed(&mut self, measured: bool) {
         self.failures = self.failures.saturating_add(u64::from(measured));
     }
@@ -56,6 +68,8 @@ impl Tally {
             *sum = sum.saturating_add(count);
         }
         self.failures = self.failures.saturating_add(other.failures);
+        self.unmeasured = self.unmeasured.saturating_add(other.unmeasured);
+        self.in_time = self.in_time.saturating_add(other.in_time);
         self.whole.extend(other.whole);
         self.first.extend(other.first);
         self.gaps.extend(other.gaps);
@@ -69,9 +83,11 @@ impl Tally {
             .map(|(status, count)| format!("\"{status}\": {count}"))
             .collect();
         let mut text = format!(
-            "{{\"callers\": {callers}, \"measured_us\": {}, \"answers\": {}, \"failures\": {}, \"statuses\": {{{}}}",
+            "{{\"callers\": {callers}, \"measured_us\": {}, \"in_time\": {}, \"answers\": {}, \"warmup_answers\": {}, \"failures\": {}, \"statuses\": {{{}}}",
             micros(measured_ns),
+            self.in_time,
             self.whole.len(),
+            self.unmeasured,
             self.failures,
             statuses.join(", ")
         );

@@ -11,8 +11,7 @@ use tokio::time::sleep;
 
 use crate::Run;
 
-const HEAD: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n";
 const EVENT: &str = r#"data: {"id":"chatcmpl-load","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini-2024-07-18","choices":"#;
 const USAGE: &str = r#"[],"usage":{"prompt_tokens":19,"completion_tokens":50,"total_tokens":69}"#;
 const MARK: &[u8] = b"sent@";
