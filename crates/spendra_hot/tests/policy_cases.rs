@@ -151,7 +151,7 @@ fn messages_say_what_to_do() {
         "{unpriced}"
     );
     let unbounded = message(json!({"model": "m", "messages": [{"type": "image_url"}]}));
-    assert!(unbounded.contains("context_window"), "{unbounded}");
+    assert!(unbounded.contains("context window of \"m\""), "{unbounded}");
 }
 
 #[test]
