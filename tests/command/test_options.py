@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,15 @@ def test_a_key_alone_means_openai_itself() -> None:
 
 def test_external_stores_are_both_or_neither() -> None:
     urls = {"SPENDRA_DATABASE_URL": "postgresql://db", "SPENDRA_REDIS_URL": "redis://cache"}
-    expected = ExternalStores(database_url="postgresql://db", redis_url="redis://cache")
+    expected = ExternalStores(
+        database_url="postgresql://db",
+        sidecar_database_url="postgresql://db",
+        redis_url="redis://cache",
+    )
     assert read([], urls).external == expected
+    fewer_rights = {"SPENDRA_SIDECAR_DATABASE_URL": "postgresql://sidecar@db"}
+    told = read([], urls | fewer_rights).external
+    assert told == replace(expected, sidecar_database_url="postgresql://sidecar@db")
     for name, url in urls.items():
         with pytest.raises(CommandError, match="both SPENDRA_DATABASE_URL and SPENDRA_REDIS_URL"):
             read([], {name: url})
