@@ -98,7 +98,7 @@ def test_killed_valkey_overspends_nothing_and_heals(system: System) -> None:
     assert final["settled_nanousd"] <= final["limit_nanousd"]
 
 
-def test_a_killed_sidecars_reservations_are_lost_stay_counted_and_then_posted(
+def test_a_killed_sidecars_reservations_are_lost_and_stay_counted(
     system: System,
 ) -> None:
     budget_id, key = governed(system, "sidecar-killed", "10")
