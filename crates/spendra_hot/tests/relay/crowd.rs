@@ -32,10 +32,13 @@ async fn a_thousand_slow_streams_are_whole_and_cost_little() {
     .await;
     let before = resident_bytes();
     let caller = Arc::new(Caller::new(quick()));
-    let streams: Vec<_> = (0..STREAMS)
-        .map(|_| {
+    let streams: Vec<_> = (0..u32::try_from(STREAMS).unwrap())
+        .map(|number| {
             let (caller, url) = (Arc::clone(&caller), url.clone());
             tokio::spawn(async move {
+                // All within half a stream's length: no faster than the kernel's queue of
+                // connections that wait to be accepted can take.
+                sleep(Duration::from_micros(500) * number).await;
                 let answer = caller.get(&url).await.unwrap();
                 caller.rest(&answer).await
             })
