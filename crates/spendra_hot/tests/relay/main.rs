@@ -13,7 +13,6 @@
 mod caller;
 mod cancelling;
 mod coded;
-mod crowd;
 mod failing;
 mod pool;
 mod streaming;
