@@ -142,9 +142,6 @@ class Balances:
             if isinstance(answer, ReplyError):
                 raise BalancesUnavailableError(str(answer)) from answer
 
-    async def ping(self) -> None:
-        await self._execute([("PING",)])
-
     async def close(self) -> None:
         self._resp.close()
 

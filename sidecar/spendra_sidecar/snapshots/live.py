@@ -51,7 +51,6 @@ class Live:
     policies: PolicyTree
     prices: PriceBook
     budgets: list[BudgetClock]
-    default_output_tokens: int
     routes: list[tuple[wire.RouteRecord, Callable[[str], object]]]
     """Each with what tells whether it serves a model."""
     source: wire.Snapshot
@@ -78,7 +77,6 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             policies=PolicyTree.load(segments["policy"]),
             prices=_prices(source, before),
             budgets=[BudgetClock(budget) for budget in policy.budgets],
-            default_output_tokens=policy.default_output_tokens,
             routes=[(route, _serves(route)) for route in secrets.routes],
             source=source,
         )
