@@ -213,18 +213,19 @@ class Ledger:
         return [None] * len(group)
 
     async def _book(self, group: Sequence[Row]) -> None:
-        settled = await self._books.settle(group)
-        for row, first in zip(group, settled, strict=True):
+        pairs = list(zip(group, await self._books.settle(group), strict=True))
+        for row, first in pairs:
             self._metrics.settled(row.end, first)
-        pairs = zip(group, settled, strict=True)
         await self._move([Post(row.reservation_id, first.cost_nanousd) for row, first in pairs])
 
     async def _move(self, posts: Sequence[Post]) -> None:
         """A move that fails leaves Redis too high, never too low; the worker finishes it."""
+        seen = self._generation
         try:
-            lost = await self._balances.post(self._generation or "", posts)
+            lost = await self._balances.post(seen or "", posts)
             if any(lost):
-                await self._recover(self._generation)
+                # What was seen, not what is current by now: that one may be sound already.
+                await self._recover(seen)
                 await self._balances.post(self._generation or "", posts)
         except (BalancesUnavailableError, LedgerUnavailableError) as error:
             self._metrics.moves_left.inc(len(posts))
