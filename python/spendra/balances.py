@@ -29,7 +29,7 @@ class Keys(NamedTuple):
     generation: str
     records: str
     taken: str
-    held: str
+    settled: str
     limits: str
     rates: str
     tombstone_prefix: str
@@ -37,7 +37,7 @@ class Keys(NamedTuple):
 
 def keys(org_id: str, generation: str) -> Keys:
     base = f"spendra:{{{org_id}}}:{generation}:"
-    names = ("generation", "records", "taken", "held", "limits", "rates", "tombstone:")
+    names = ("generation", "records", "taken", "settled", "limits", "rates", "tombstone:")
     return Keys(*(base + name for name in names))
 
 

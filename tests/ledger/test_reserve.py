@@ -222,6 +222,6 @@ async def _redis_view(desk: Desk, of: Account) -> tuple[int, int]:
     generation = await desk.database.fetchval("SELECT spendra.current_generation($1)", desk.org_id)
     names = keys(desk.org_id, generation)
     client = aioredis.Redis.from_url(desk.redis_url)
-    taken, held = await client.hget(names.taken, of.id), await client.hget(names.held, of.id)
+    taken, settled = await client.hget(names.taken, of.id), await client.hget(names.settled, of.id)
     await client.aclose()
-    return int(taken), int(held)
+    return int(taken), int(taken) - int(settled)

@@ -44,13 +44,13 @@ class Holds:
 
     async def post(self, reservation_id: UUID, cost_nanousd: int) -> None:
         """Finish the move of a settlement that Redis has not seen."""
-        named = (self._keys.generation, self._keys.records, self._keys.taken, self._keys.held)
+        named = (self._keys.generation, self._keys.records, self._keys.taken, self._keys.settled)
         await self._run("post", *named, values=(str(reservation_id), str(cost_nanousd)))
 
     async def void(self, reservation_id: UUID) -> None:
         """Release a hold that never became durable and cannot any more."""
         tombstone = self._keys.tombstone_prefix + str(reservation_id)
-        named = (self._keys.generation, self._keys.records, self._keys.taken, self._keys.held)
+        named = (self._keys.generation, self._keys.records, self._keys.taken)
         values = (str(reservation_id), str(TOMBSTONE_SECONDS))
         await self._run("void", *named, tombstone, values=values)
 

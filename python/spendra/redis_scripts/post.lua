@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Moves a hold to settled at its actual amount; a repeat changes nothing.
 --
--- KEYS  1 generation  2 records  3 taken  4 held   (shapes: reserve.lua)
+-- KEYS  1 generation  2 records  3 taken  4 settled   (shapes: reserve.lua)
 -- ARGV  1 reservation id   2 actual nano-USD
 -- Returns POSTED | NONE (no such hold: already posted, voided or never held) | STALE_GENERATION
 local GENERATION = '@GENERATION@'
@@ -18,7 +18,7 @@ if #ids > 0 then taken = redis.call('HMGET', KEYS[3], unpack(ids)) end
 for position, account in ipairs(ids) do
   if taken[position] then
     redis.call('HINCRBY', KEYS[3], account, change)
-    redis.call('HINCRBY', KEYS[4], account, '-' .. amount)
+    redis.call('HINCRBY', KEYS[4], account, ARGV[2])
   end
 end
 redis.call('HDEL', KEYS[2], ARGV[1])

@@ -7,7 +7,7 @@
 --       4 tombstone    string, present when this reservation was given up
 --       5 records      hash, reservation id -> "<held nano-USD>:<server ms>:<account ids, by comma>"
 --       6 taken        hash, account id -> settled + held, nano-USD
---       7 held         hash, account id -> held, nano-USD
+--       7 settled      hash, account id -> settled, nano-USD; held is the difference
 --       8 limits       hash, account id -> "<version>:<limit nano-USD>"
 --       9 rates        hash, rate limit id -> theoretical arrival time, ms
 -- ARGV  1 reservation id   2 amount   3 policy version   4 latest window start s
@@ -16,7 +16,7 @@
 --       then any number of: rate limit id, requests per minute
 -- Returns an array that begins with one of
 --   HELD, then settled + held of each account before this hold
---   EXHAUSTED, account position (from 1), its settled + held, held, limit
+--   EXHAUSTED, account position (from 1), its settled + held, settled, limit
 --   RATE, rate limit position (from 1), ms until the next request would pass
 --   STALE_GENERATION | STALE_POLICY, wanted version | FROZEN | GIVEN_UP
 --   PERIOD, server ms | UNSEEDED, positions of accounts without data
@@ -85,8 +85,8 @@ for position = 1, accounts do
     end
   end
   if limit ~= '' and room(limit, taken[position]) < amount then
-    local held = redis.call('HGET', KEYS[7], ids[position]) or '0'
-    return {'EXHAUSTED', position, taken[position], held, limit}
+    local settled = redis.call('HGET', KEYS[7], ids[position]) or '0'
+    return {'EXHAUSTED', position, taken[position], settled, limit}
   end
 end
 
@@ -104,10 +104,7 @@ end
 
 local record = ARGV[2] .. ':' .. string.format('%.0f', now_ms) .. ':' .. table.concat(ids, ',')
 redis.call('HSET', KEYS[5], id, record)
-for account = 1, accounts do
-  redis.call('HINCRBY', KEYS[6], ids[account], ARGV[2])
-  redis.call('HINCRBY', KEYS[7], ids[account], ARGV[2])
-end
+for account = 1, accounts do redis.call('HINCRBY', KEYS[6], ids[account], ARGV[2]) end
 if #newer > 0 then redis.call('HSET', KEYS[8], unpack(newer)) end
 if #rates > 0 then redis.call('HSET', KEYS[9], unpack(rates)) end
 return answer

@@ -1,8 +1,8 @@
 #!lua
 -- Opens accounts with the totals Postgres knows; an account that is open already stays as it is.
 --
--- KEYS  1 generation  2 taken  3 held   (shapes: reserve.lua)
--- ARGV  any number of: account id, settled + held nano-USD, held nano-USD
+-- KEYS  1 generation  2 taken  3 settled   (shapes: reserve.lua)
+-- ARGV  any number of: account id, settled + held nano-USD, settled nano-USD
 -- Returns SEEDED | STALE_GENERATION
 local GENERATION = '@GENERATION@'
 

@@ -51,7 +51,7 @@ class Unseeded(NamedTuple):
 class Total(NamedTuple):
     account_id: str
     taken_nanousd: int
-    held_nanousd: int
+    settled_nanousd: int
 
 
 class OpenHold(NamedTuple):
@@ -98,7 +98,7 @@ class Balances:
         """Move holds to settled at their cost; a hold that is gone stays gone."""
         names = keys(self._org_id, generation)
         sha = script("post", generation).sha1
-        moved = (names.generation, names.records, names.taken, names.held)
+        moved = (names.generation, names.records, names.taken, names.settled)
         commands = [
             ("EVALSHA", sha, 4, *moved, str(post.reservation_id), post.cost_nanousd)
             for post in group
@@ -110,10 +110,10 @@ class Balances:
         """Release a hold that never became durable, and bar a late arrival of it."""
         names = keys(self._org_id, generation)
         tombstone = names.tombstone_prefix + str(reservation_id)
-        named = (names.generation, names.records, names.taken, names.held, tombstone)
+        named = (names.generation, names.records, names.taken, tombstone)
         arguments = (str(reservation_id), TOMBSTONE_SECONDS)
         sha = script("void", generation).sha1
-        [answer] = await self._execute([("EVALSHA", sha, 5, *named, *arguments)])
+        [answer] = await self._execute([("EVALSHA", sha, 4, *named, *arguments)])
         return _lost(answer, generation)
 
     async def seed(self, generation: str, totals: Iterable[Total]) -> GenerationLost | None:
@@ -121,7 +121,7 @@ class Balances:
         names = keys(self._org_id, generation)
         sha = script("seed", generation).sha1
         fields = [value for total in totals for value in total]
-        command = ("EVALSHA", sha, 3, names.generation, names.taken, names.held, *fields)
+        command = ("EVALSHA", sha, 3, names.generation, names.taken, names.settled, *fields)
         [answer] = await self._execute([command])
         return _lost(answer, generation)
 
@@ -131,7 +131,7 @@ class Balances:
         commands: list[Command] = []
         for total in state.totals:
             commands.append(("HSET", names.taken, total.account_id, total.taken_nanousd))
-            commands.append(("HSET", names.held, total.account_id, total.held_nanousd))
+            commands.append(("HSET", names.settled, total.account_id, total.settled_nanousd))
         for hold in state.holds:
             record = f"{hold.amount_nanousd}:{hold.reserved_ms}:{','.join(hold.account_ids)}"
             commands.append(("HSET", names.records, str(hold.reservation_id), record))
@@ -163,7 +163,7 @@ class Balances:
             names.tombstone_prefix + reservation_id,
             names.records,
             names.taken,
-            names.held,
+            names.settled,
             names.limits,
             names.rates,
             reservation_id,
@@ -207,8 +207,8 @@ def _verdict(  # noqa: PLR0911 - one return for each answer of the reserve scrip
     if status == b"HELD":
         return Held(tuple(int(taken) + reservation.amount_nanousd for taken in rest))
     if status == b"EXHAUSTED":
-        position, taken, held, limit = (int(value) for value in rest)
-        return Exhausted(reservation.accounts[position - 1], taken, held, limit)
+        position, taken, settled, limit = (int(value) for value in rest)
+        return Exhausted(reservation.accounts[position - 1], taken, taken - settled, limit)
     if status == b"RATE":
         policy_id, per_minute = reservation.rate_limits[int(rest[0]) - 1]
         return RateLimited(policy_id, per_minute, int(rest[1]))

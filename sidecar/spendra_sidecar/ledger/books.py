@@ -203,8 +203,8 @@ def _settled(record: Any) -> Settled:
 
 
 def _total(record: Any) -> Total:
-    held = record["held_nanousd"]
-    return Total(record["account_id"], record["settled_nanousd"] + held, held)
+    settled = record["settled_nanousd"]
+    return Total(record["account_id"], settled + record["held_nanousd"], settled)
 
 
 def _hold(record: Any) -> OpenHold:
