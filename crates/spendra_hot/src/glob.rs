@@ -1,11 +1,13 @@
 //! Patterns with `*` (any text) and `?` (any one character); letters match in their case only.
 
+use std::sync::Arc;
+
 #[derive(Debug, Clone)]
 pub struct Globs(Box<[Glob]>);
 
 #[derive(Debug, Clone)]
 struct Glob {
-    pattern: Box<str>,
+    pattern: Arc<str>,
     literal: bool,
 }
 
@@ -19,11 +21,11 @@ impl Globs {
     }
 
     /// The first pattern that the text matches.
-    pub fn matching(&self, text: &str) -> Option<&str> {
+    pub fn matching(&self, text: &str) -> Option<&Arc<str>> {
         self.0
             .iter()
             .find(|glob| glob.matches(text))
-            .map(|glob| &*glob.pattern)
+            .map(|glob| &glob.pattern)
     }
 }
 

@@ -74,12 +74,12 @@ fn decide(case: &Case, tree: &PolicyTree, prices: &FlatPrices) -> Decision {
 /// A decision as the cases write it.
 fn written(decision: &Decision) -> Value {
     let reasons = decision.reasons.iter();
-    let reasons = reasons.map(|it| json!([it.policy_id, it.rule, it.verdict.word()]));
+    let reasons = reasons.map(|it| json!([&*it.policy_id, it.rule, it.verdict.word()]));
     json!({
         "reason": decision.reason,
         "reasons": reasons.collect::<Vec<_>>(),
         "budgets": decision.budgets,
-        "rate_limits": decision.rate_limits,
+        "rate_limits": decision.rate_limits.iter().map(|(id, rate)| json!([&**id, rate])).collect::<Vec<_>>(),
         "output_cap": decision.output_cap,
         "write_cap": decision.write_cap,
         "input_bound_tokens": decision.input_bound_tokens,

@@ -18,7 +18,7 @@ pub type Scope = Box<[(Box<str>, Box<[Box<str>]>)]>;
 /// Who asks: a valid key, what it is bound to and what it may do.
 #[derive(Debug)]
 pub struct Principal {
-    pub key_id: Box<str>,
+    pub key_id: Arc<str>,
     pub name: Box<str>,
     pub environment: Box<str>,
     /// What the key is bound to, ancestors included.
@@ -141,7 +141,7 @@ fn admit(record: KeyRecord) -> Result<(Box<str>, Entry), Unusable> {
         .map(|hash| decode(&id, hash))
         .collect::<Result<_, _>>()?;
     let principal = Principal {
-        key_id: id.clone(),
+        key_id: id.as_ref().into(),
         name: record.name.into(),
         environment: record.environment.into(),
         scope: scope(&id, record.scope)?,

@@ -1,6 +1,7 @@
 //! The output: as many tokens per choice as caller, policies, model and context leave.
 
 use super::decision::Decision;
+use super::detail::Detail;
 use super::input::is_bounded_by_bytes;
 use super::prices::Quote;
 use super::tree::{Policy, PolicyTree};
@@ -48,7 +49,7 @@ impl Decision {
             let Some(most) = policy.rules.max_output_tokens else {
                 continue;
             };
-            let detail = format!("at most {most} output tokens");
+            let detail = Detail::Output(most);
             if asked.is_some_and(|asked| asked <= most) {
                 self.allow(&policy.id, "max_output_tokens", detail);
             } else {
@@ -67,20 +68,12 @@ impl Decision {
             let Some(default) = policy.rules.default_output_tokens else {
                 continue;
             };
-            self.limit(
-                &policy.id,
-                RULE,
-                format!("{default} output tokens where the caller sets no limit"),
-            );
+            self.limit(&policy.id, RULE, Detail::DefaultOutput(default));
             smallest = Some(smallest.map_or(default, |other: u64| other.min(default)));
         }
         smallest.unwrap_or_else(|| {
             let default = tree.default_output_tokens;
-            self.limit(
-                "default",
-                RULE,
-                format!("{default} output tokens where the caller sets no limit"),
-            );
+            self.limit(&"default".into(), RULE, Detail::DefaultOutput(default));
             default
         })
     }

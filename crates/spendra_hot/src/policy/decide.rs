@@ -1,8 +1,10 @@
 //! The order of a decision. Every matching rule speaks; the first refusal names the reason.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::decision::{Decision, Dollars};
+use super::decision::Decision;
+use super::detail::{Detail, Dollars};
 use super::facts::Facts;
 use super::input::is_bounded_by_bytes;
 use super::prices::{Prices, Quote};
@@ -86,10 +88,11 @@ impl PolicyTree {
 
 impl Decision {
     fn hear_names_of(&mut self, request: &Request<'_>, policies: &[&Policy], model: &str) {
+        let (provider, model): (Arc<str>, Arc<str>) = (request.provider.into(), model.into());
         let key = request.principal;
-        self.hear_key_models(&key.key_id, key.models.as_ref(), model);
+        self.hear_key_models(&key.key_id, key.models.as_ref(), &model);
         for policy in policies {
-            self.hear_names(policy, request.provider, model);
+            self.hear_names(policy, &provider, &model);
         }
     }
 
@@ -107,7 +110,7 @@ impl Decision {
             self.hear_amount(&policy.id, policy.rules.max_request_nanousd);
         }
         if self.reserved_nanousd > MAX_AMOUNT_NANOUSD {
-            self.hear_amount("default", Some(MAX_AMOUNT_NANOUSD));
+            self.hear_amount(&"default".into(), Some(MAX_AMOUNT_NANOUSD));
         }
     }
 
@@ -119,17 +122,20 @@ impl Decision {
         }
     }
 
-    fn hear_amount(&mut self, speaker: &str, most: Option<u64>) {
+    fn hear_amount(&mut self, speaker: &Arc<str>, most: Option<u64>) {
         const RULE: &str = "max_request_nanousd";
-        let Some(most) = most else { return };
-        let (cost, limit) = (Dollars(self.reserved_nanousd), Dollars(most));
-        if self.reserved_nanousd <= most {
-            self.allow(speaker, RULE, format!("at most {cost} of {limit}"));
+        let (Some(most), cost) = (most, self.reserved_nanousd) else {
+            return;
+        };
+        if cost <= most {
+            self.allow(speaker, RULE, Detail::Cost { cost, most });
         } else {
             let detail = format!(
-                "this request can cost {cost}, more than the {limit} that {speaker} allows"
+                "this request can cost {}, more than the {} that {speaker} allows",
+                Dollars(cost),
+                Dollars(most)
             );
-            self.refuse("request_too_expensive", speaker, RULE, detail);
+            self.refuse("request_too_expensive", speaker, RULE, &detail);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A decision, always with its reasons.
 
-use std::fmt;
+use std::sync::Arc;
+
+use super::detail::Detail;
 
 /// What a rule did to the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,10 +26,17 @@ impl Verdict {
 /// A rule that spoke. `policy_id` is a policy's or a key's id, or `default` or `model`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    pub policy_id: String,
+    pub policy_id: Arc<str>,
     pub rule: &'static str,
     pub verdict: Verdict,
-    pub detail: String,
+    detail: Detail,
+}
+
+impl Reason {
+    /// What the rule said, in words.
+    pub fn detail(&self) -> String {
+        self.detail.to_string()
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +48,7 @@ pub struct Decision {
     /// Positions, in the segment, of the budgets that this request meets.
     pub budgets: Vec<usize>,
     /// Policy id and requests per minute.
-    pub rate_limits: Vec<(String, u64)>,
+    pub rate_limits: Vec<(Arc<str>, u64)>,
     /// Output tokens per choice; None where nothing is generated, or nothing costs.
     pub output_cap: Option<u64>,
     /// The cap differs from what the caller sent.
@@ -60,23 +69,23 @@ impl Decision {
         self.reason.is_empty()
     }
 
-    pub(super) fn allow(&mut self, speaker: &str, rule: &'static str, detail: String) {
+    pub(super) fn allow(&mut self, speaker: &Arc<str>, rule: &'static str, detail: Detail) {
         self.speak(speaker, rule, Verdict::Allow, detail);
     }
 
-    pub(super) fn limit(&mut self, speaker: &str, rule: &'static str, detail: String) {
+    pub(super) fn limit(&mut self, speaker: &Arc<str>, rule: &'static str, detail: Detail) {
         self.speak(speaker, rule, Verdict::Limit, detail);
     }
 
     pub(super) fn refuse(
         &mut self,
         code: &'static str,
-        speaker: &str,
+        speaker: &Arc<str>,
         rule: &'static str,
-        detail: String,
+        detail: &str,
     ) {
-        self.refuse_plainly(code, &detail);
-        self.speak(speaker, rule, Verdict::Refuse, detail);
+        self.refuse_plainly(code, detail);
+        self.speak(speaker, rule, Verdict::Refuse, Detail::Plain(detail.into()));
     }
 
     /// A refusal that no rule of anybody's makes.
@@ -87,41 +96,12 @@ impl Decision {
         }
     }
 
-    fn speak(&mut self, speaker: &str, rule: &'static str, verdict: Verdict, detail: String) {
+    fn speak(&mut self, speaker: &Arc<str>, rule: &'static str, verdict: Verdict, detail: Detail) {
         self.reasons.push(Reason {
-            policy_id: speaker.to_owned(),
+            policy_id: speaker.clone(),
             rule,
             verdict,
             detail,
         });
-    }
-}
-
-/// An amount of nano-USD as dollars: `$1.50`.
-pub(super) struct Dollars(pub u64);
-
-impl fmt::Display for Dollars {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (dollars, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        let decimals = format!("{nanos:09}");
-        let decimals = decimals.trim_end_matches('0');
-        write!(out, "${dollars}.{decimals:0<2}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Dollars;
-
-    #[test]
-    fn dollars_keep_cents_and_drop_other_zeros() {
-        for (nanousd, text) in [
-            (0, "$0.00"),
-            (1_500_000_000, "$1.50"),
-            (37, "$0.000000037"),
-            (u64::MAX, "$18446744073.709551615"),
-        ] {
-            assert_eq!(Dollars(nanousd).to_string(), text);
-        }
     }
 }

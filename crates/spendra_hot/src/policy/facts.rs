@@ -1,5 +1,6 @@
 //! Facts: what a request is, by dimension. The words are those of `spendra.scopes`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::decide::Request;
@@ -88,14 +89,15 @@ impl<'a> Facts<'a> {
 
     /// JSON object, dimension to values, sorted by dimension.
     pub fn to_json(&self) -> String {
-        let fixed = FIXED
-            .iter()
-            .zip(&self.fixed)
-            .filter(|(_, values)| !values.is_empty());
-        let fixed = fixed.map(|(name, values)| ((*name).to_owned(), values.clone()));
-        let label =
-            |(name, value): (&&str, &&'a str)| (format!("{LABEL_PREFIX}{name}"), vec![*value]);
-        let all: BTreeMap<String, Vec<&str>> = fixed.chain(self.labels.iter().map(label)).collect();
+        let fixed = FIXED.iter().zip(&self.fixed);
+        let fixed = fixed.filter(|(_, values)| !values.is_empty());
+        let fixed = fixed.map(|(name, values)| (Cow::Borrowed(*name), values.as_slice()));
+        let labels = self.labels.iter();
+        let labels = labels.map(|(name, value)| {
+            let name = Cow::Owned(format!("{LABEL_PREFIX}{name}"));
+            (name, std::slice::from_ref(value))
+        });
+        let all: BTreeMap<Cow<'_, str>, &[&str]> = fixed.chain(labels).collect();
         serde_json::to_string(&all).unwrap_or_default()
     }
 

@@ -1,6 +1,7 @@
 //! The input: bounded by its bytes where they bound it, else by the model's context window.
 
 use super::decision::Decision;
+use super::detail::Detail;
 use super::prices::Quote;
 use super::tree::Policy;
 use crate::inspect::Inspected;
@@ -39,14 +40,18 @@ impl Decision {
             self.input_bound_tokens
         };
         if tokens <= most {
-            let detail = format!("about {tokens} of at most {most} input tokens");
-            self.allow(&policy.id, "max_input_tokens", detail);
+            let about = tokens;
+            self.allow(
+                &policy.id,
+                "max_input_tokens",
+                Detail::Input { about, most },
+            );
         } else {
             let detail = format!(
                 "about {tokens} input tokens, more than the {most} of {}",
                 policy.id
             );
-            self.refuse("input_too_large", &policy.id, "max_input_tokens", detail);
+            self.refuse("input_too_large", &policy.id, "max_input_tokens", &detail);
         }
     }
 }

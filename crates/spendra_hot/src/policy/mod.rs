@@ -3,6 +3,7 @@
 mod cap;
 mod decide;
 mod decision;
+mod detail;
 mod facts;
 mod input;
 mod priced;

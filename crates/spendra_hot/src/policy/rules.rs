@@ -1,6 +1,9 @@
 //! Rules about names: which models and providers, and how often.
 
+use std::sync::Arc;
+
 use super::decision::Decision;
+use super::detail::Detail;
 use super::tree::{Policy, Rules};
 use crate::glob::Globs;
 
@@ -13,7 +16,7 @@ struct List<'a> {
 }
 
 impl Decision {
-    pub(super) fn hear_names(&mut self, policy: &Policy, provider: &str, model: &str) {
+    pub(super) fn hear_names(&mut self, policy: &Policy, provider: &Arc<str>, model: &Arc<str>) {
         let Rules {
             models_allow,
             models_deny,
@@ -42,32 +45,38 @@ impl Decision {
             provider,
         );
         if let Some(rate) = policy.rules.requests_per_minute {
-            self.limit(
-                &policy.id,
-                "requests_per_minute",
-                format!("{rate} requests per minute"),
-            );
-            self.rate_limits.push((policy.id.to_string(), rate));
+            let detail = Detail::RequestsPerMinute(rate);
+            self.limit(&policy.id, "requests_per_minute", detail);
+            self.rate_limits.push((policy.id.clone(), rate));
         }
     }
 
     /// The models that the key itself may use.
-    pub(super) fn hear_key_models(&mut self, key_id: &str, globs: Option<&Globs>, model: &str) {
+    pub(super) fn hear_key_models(
+        &mut self,
+        key_id: &Arc<str>,
+        globs: Option<&Globs>,
+        model: &Arc<str>,
+    ) {
         self.allow_only(key_id, &models("models", globs), model);
     }
 
-    fn deny(&mut self, speaker: &str, list: &List<'_>, name: &str) {
+    fn deny(&mut self, speaker: &Arc<str>, list: &List<'_>, name: &str) {
         if let Some(pattern) = list.globs.and_then(|globs| globs.matching(name)) {
             let detail = format!("{} {name:?} is denied by {speaker} ({pattern})", list.what);
-            self.refuse(list.code, speaker, list.rule, detail);
+            self.refuse(list.code, speaker, list.rule, &detail);
         }
     }
 
-    fn allow_only(&mut self, speaker: &str, list: &List<'_>, name: &str) {
+    fn allow_only(&mut self, speaker: &Arc<str>, list: &List<'_>, name: &Arc<str>) {
         match list.globs.map(|globs| globs.matching(name)) {
             None => {}
             Some(Some(pattern)) => {
-                let detail = format!("{} {name:?} is allowed ({pattern})", list.what);
+                let detail = Detail::Named {
+                    what: list.what,
+                    name: name.clone(),
+                    pattern: pattern.clone(),
+                };
                 self.allow(speaker, list.rule, detail);
             }
             Some(None) => {
@@ -75,7 +84,7 @@ impl Decision {
                     "{} {name:?} is not among those that {speaker} allows",
                     list.what
                 );
-                self.refuse(list.code, speaker, list.rule, detail);
+                self.refuse(list.code, speaker, list.rule, &detail);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The compiled `policy` segment.
 
+use std::sync::Arc;
+
 use super::facts::Facts;
 use super::segment::{PolicyRecord, PolicySegment, RulesRecord};
 use super::selector::Selector;
@@ -15,7 +17,7 @@ pub struct PolicyTree {
 
 #[derive(Debug)]
 pub(super) struct Policy {
-    pub id: Box<str>,
+    pub id: Arc<str>,
     selector: Selector,
     pub rules: Rules,
 }

@@ -31,8 +31,8 @@ impl Reason {
     }
 
     #[getter]
-    fn detail(&self) -> &str {
-        &self.0.detail
+    fn detail(&self) -> String {
+        self.0.detail()
     }
 }
 
@@ -81,7 +81,7 @@ impl Decision {
         self.0
             .rate_limits
             .iter()
-            .map(|(policy, rate)| (policy.as_str(), *rate))
+            .map(|(policy, rate)| (&**policy, *rate))
             .collect()
     }
 
