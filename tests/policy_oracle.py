@@ -37,9 +37,10 @@ class Oracle:
         self.key: Json = case["key"]
         self.facts: dict[str, list[str]] = {}
         self.outcome: Json = {
-            "reason": "", "reasons": [], "budgets": [], "rate_limits": [], "output_cap": None,
+            "reason": "", "reasons": [], "budgets": [], "limits": [], "output_cap": None,
             "write_cap": False, "input_bound_tokens": 0, "estimated_input_tokens": 0,
             "estimated_nanousd": 0, "reserved_nanousd": 0, "reserved_input_nanousd": 0,
+            "most_tokens": 0,
             "price_version": "", "facts": {},
         }  # fmt: skip
 
@@ -123,9 +124,10 @@ class Oracle:
             yield from self._allow(who, "models_allow", rules.get("models_allow"), model)
             yield from self._deny(who, "providers_deny", rules.get("providers_deny"), provider)
             yield from self._allow(who, "providers_allow", rules.get("providers_allow"), provider)
-            if (rate := rules.get("requests_per_minute")) is not None:
-                self._speak(who, "requests_per_minute", "limit")
-                self.outcome["rate_limits"].append([who, rate])
+            for rule in ("requests_per_minute", "tokens_per_minute", "max_concurrency"):
+                if (most := rules.get(rule)) is not None:
+                    self._speak(who, rule, "limit")
+                    self.outcome["limits"].append([rule, who, most])
 
     def _deny(self, who: str, rule: str, globs: list[str] | None, name: str) -> Iterator[str]:
         if any(accepts(glob, name) for glob in globs or []):
@@ -239,6 +241,11 @@ class Oracle:
             self._speak(who, "max_request_nanousd", "allow" if worst <= most else "refuse")
             if worst > most:
                 yield "request_too_expensive"
+        self.outcome["most_tokens"] = self.outcome["input_bound_tokens"] + output
+        for who, most in self._said("tokens_per_minute"):
+            if self.outcome["most_tokens"] > most:
+                self._speak(who, "tokens_per_minute", "refuse")
+                yield "tokens_over_limit"
 
     def _said(self, rule: str) -> list[tuple[str, int]]:
         """Each matching policy that says something about this, with what it says."""

@@ -96,11 +96,12 @@ def written(decision: _hot.Decision) -> Json:
         "estimated_nanousd",
         "reserved_nanousd",
         "reserved_input_nanousd",
+        "most_tokens",
     )
     return {
         **{name: getattr(decision, name) for name in plain},
         "reasons": [[r.policy_id, r.rule, r.verdict] for r in decision.reasons],
-        "rate_limits": [list(limit) for limit in decision.rate_limits],
+        "limits": [list(limit) for limit in decision.limits],
         "price_version": decision.price_version.partition(":")[0],
         "facts": json.loads(decision.facts),
     }
@@ -147,6 +148,8 @@ RULES = st.fixed_dictionaries(
         "max_output_tokens": COUNTS,
         "max_request_nanousd": AMOUNTS,
         "requests_per_minute": COUNTS,
+        "tokens_per_minute": optional(st.sampled_from([16, 200, 1000])),
+        "max_concurrency": COUNTS,
         "default_output_tokens": COUNTS,
     },
 )

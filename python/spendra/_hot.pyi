@@ -215,12 +215,15 @@ class Decision:
     """What is changed in the request, in words; empty when nothing is."""
     budgets: Final[list[int]]
     """Positions, in the policy segment, of every budget whose selector matches."""
-    rate_limits: Final[list[tuple[str, int]]]
-    """(policy id, requests per minute) of every limit that applies."""
+    limits: Final[list[tuple[str, str, int]]]
+    """(rule, policy id, most) of every `requests_per_minute`, `tokens_per_minute` and
+    `max_concurrency` that applies."""
     output_cap: Final[int | None]
     """Output tokens per choice that were reserved: to be written into the request."""
     write_cap: Final[bool]
     input_bound_tokens: Final[int]
+    most_tokens: Final[int]
+    """Input and output of all choices together, at most."""
     estimated_input_tokens: Final[int]
     estimated_nanousd: Final[int]
     reserved_nanousd: Final[int]

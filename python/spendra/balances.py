@@ -5,12 +5,16 @@ generation in their name, so that data of an earlier rebuild can never be read a
 """
 
 import hashlib
+import re
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
 TOMBSTONE_SECONDS = 86_400
-SCRIPT_NAMES = ("reserve", "post", "void", "seed")
+CLAIM_SECONDS = 86_400
+"""How long an idempotency key is remembered; `spendra.claim_retention()` says the same in SQL."""
+SCRIPT_NAMES = ("reserve", "extend", "post", "void", "let_go", "seed")
+_INCLUDE = re.compile(r"^-- include (\w+)\.lua$", re.MULTILINE)
 
 
 def min_version_key(org_id: str) -> str:
@@ -32,13 +36,22 @@ class Keys(NamedTuple):
     settled: str
     limits: str
     rates: str
+    running: str
     tombstone_prefix: str
+    claim_prefix: str
 
 
 def keys(org_id: str, generation: str) -> Keys:
     base = f"spendra:{{{org_id}}}:{generation}:"
-    names = ("generation", "records", "taken", "settled", "limits", "rates", "tombstone:")
-    return Keys(*(base + name for name in names))
+    names = ("generation", "records", "taken", "settled", "limits", "rates", "running")
+    return Keys(*(base + name for name in (*names, "tombstone:", "claim:")))
+
+
+def record(
+    amount_nanousd: int, held_ms: int, extensions: int, slots: str, account_ids: list[str]
+) -> str:
+    """A hold as a rebuild writes it. Rates begin anew with a rebuild, so it has no charges."""
+    return f"{amount_nanousd}:{held_ms}:{extensions}:{slots}:::{','.join(account_ids)}"
 
 
 class Script(NamedTuple):
@@ -51,6 +64,10 @@ class Script(NamedTuple):
 def script(name: str, generation: str) -> Script:
     """A script of one generation. The generation is in its text, so a server that restarted,
     was restored or was promoted does not know its hash, and says so."""
-    source = files("spendra").joinpath("redis_scripts", f"{name}.lua").read_text("utf-8")
+    source = _INCLUDE.sub(lambda found: _source(found[1]), _source(name))
     text = source.replace("@GENERATION@", generation)
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _source(name: str) -> str:
+    return files("spendra").joinpath("redis_scripts", f"{name}.lua").read_text("utf-8")

@@ -103,6 +103,8 @@ class Rules(_Wire, frozen=True):
     max_output_tokens: int | None = None
     max_request_nanousd: int | None = None
     requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrency: int | None = None
     default_output_tokens: int | None = None
 
 

@@ -13,7 +13,8 @@ from spendra.periods import FOREVER_S
 from tests.control_plane.running import ControlPlane, Organization
 
 RESERVE = """
-SELECT spendra.reserve($1, 'g1', 's1', 'i1', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+SELECT spendra.reserve($1, 'g1', 's1', 'i1', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+    '{""}', '{0}', '{NULL}', '{""}', '{""}')
 """
 SETTLE = "SELECT * FROM spendra.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 REFUSE = """

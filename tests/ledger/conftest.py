@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from spendra_sidecar.ledger.balances import Balances
 from spendra_sidecar.ledger.books import Books
 from spendra_sidecar.ledger.journal import Journal
 from spendra_sidecar.ledger.ledger import Ledger
-from spendra_sidecar.ledger.words import Account, Outcome, Reservation, Tokens
+from spendra_sidecar.ledger.words import Account, Claim, Limit, Outcome, Reservation, Tokens
 from spendra_sidecar.metrics import Metrics
 from tests.servers import Postgres, Server, start_postgres, start_valkey
 
@@ -124,16 +124,18 @@ def account(name: str, limit_nanousd: int, *, kind: str = "hard", version: int =
 def reservation(
     amount_nanousd: int,
     *accounts: Account,
-    rate_limits: list[tuple[str, int]] | None = None,
+    limits: Sequence[Limit] = (),
     policy_version: int = 1,
+    most_tokens: int = 0,
+    claim: Claim | None = None,
 ) -> Reservation:
     identity: UUID = uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
     return Reservation(
         id=identity, decision_id=identity, attempt=1, reserved_at=datetime.now(UTC),
         amount_nanousd=amount_nanousd, estimated_nanousd=amount_nanousd, accounts=accounts,
-        rate_limits=rate_limits or [], provider="openai", model="gpt-4o",
+        limits=list(limits), provider="openai", model="gpt-4o",
         policy_version=policy_version, price_version="test", facts='{"project":["p"]}',
-        dispatch_by=time.monotonic() + 15,
+        dispatch_by=time.monotonic() + 15, most_tokens=most_tokens, claim=claim,
     )  # fmt: skip
 
 

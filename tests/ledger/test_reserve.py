@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendra.balances import keys, min_version_key
-from spendra_sidecar.ledger.words import Account, Exhausted, Held, RateLimited, StalePolicy
+from spendra_sidecar.ledger.words import Account, Exhausted, Held, Limit, Limited, StalePolicy
 from tests.ledger.conftest import (
     Desk,
     account,
@@ -119,13 +119,13 @@ async def test_amounts_beyond_what_a_double_holds_stay_exact(desk: Desk) -> None
 
 async def test_a_rate_limit_lets_a_minutes_requests_through_and_names_the_wait(desk: Desk) -> None:
     ledger, wide = desk.sidecar(), account("wide", 10**9)
-    limit = [("pol_rate", 5)]
-    wanted = [reservation(1, wide, rate_limits=limit) for _ in range(8)]
+    limit = Limit("requests_per_minute", "pol_rate", 5)
+    wanted = [reservation(1, wide, limits=[limit]) for _ in range(8)]
     verdicts = [await ledger.reserve(each) for each in wanted]
     assert [isinstance(verdict, Held) for verdict in verdicts] == [True] * 5 + [False] * 3
     refused = verdicts[5]
-    assert isinstance(refused, RateLimited)
-    assert refused.policy_id == "pol_rate"
+    assert isinstance(refused, Limited)
+    assert refused.limit == limit
     assert 0 < refused.retry_after_ms <= 12_000
     assert await desk.totals(wide) == (0, 5)
 

@@ -73,7 +73,8 @@ async def test_a_hold_that_never_became_durable_is_released_and_stays_barred(
     assert await balances.reserve(generation, [orphan]) == [Held((701,))]
     assert await sweep.reconcile(pool, client, desk.org_id) == 1
     books = Books(desk.database_url, desk.org_id, "sidecar-0", TIMEOUT_S)
-    assert await books.reserve(generation, [orphan]) == generation
+    written = await books.reserve(generation, [orphan])
+    assert (written.generation, written.unwritten) == (generation, {orphan.id})
     assert await desk.totals(tight) == (0, 1), "the late write did not land"
     assert await ledger.reserve(reservation(999, tight)) == Held((1000,))
     await books.close()

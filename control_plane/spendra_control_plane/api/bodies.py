@@ -249,6 +249,8 @@ class RulesBody(Body):
     max_output_tokens: Tokens | None = None
     max_request_usd: RequestDollars | None = None
     requests_per_minute: Tokens | None = None
+    tokens_per_minute: Tokens | None = None
+    max_concurrency: Tokens | None = None
     default_output_tokens: Tokens | None = None
 
     @model_validator(mode="after")

@@ -87,6 +87,8 @@ async def _tried(
         "policy_version": last["policy_version"],
         "price_version": last["price_version"],
         "scope": last["facts"],
+        "retry_count": first["retry_count"],
+        "retry_of": first["retry_of"],
         "attempts": [_attempt(row) for row in attempts],
     }
 

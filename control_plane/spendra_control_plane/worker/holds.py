@@ -44,15 +44,24 @@ class Holds:
 
     async def post(self, reservation_id: UUID, cost_nanousd: int) -> None:
         """Finish the move of a settlement that Redis has not seen."""
-        named = (self._keys.generation, self._keys.records, self._keys.taken, self._keys.settled)
-        await self._run("post", *named, values=(str(reservation_id), str(cost_nanousd)))
+        names = self._keys
+        named = (names.generation, names.records, names.taken, names.settled)
+        values = (str(reservation_id), str(cost_nanousd), "")
+        await self._run("post", *named, names.rates, names.running, values=values)
 
     async def void(self, reservation_id: UUID) -> None:
         """Release a hold that never became durable and cannot any more."""
         tombstone = self._keys.tombstone_prefix + str(reservation_id)
-        named = (self._keys.generation, self._keys.records, self._keys.taken)
+        names = self._keys
+        named = (names.generation, names.records, names.taken, tombstone)
         values = (str(reservation_id), str(TOMBSTONE_SECONDS))
-        await self._run("void", *named, tombstone, values=values)
+        await self._run("void", *named, names.rates, names.running, values=values)
+
+    async def let_go(self, reservation_id: UUID) -> None:
+        """Free the concurrency that a lost reservation counts in; its money stays held."""
+        names = self._keys
+        named = (names.generation, names.records, names.running)
+        await self._run("let_go", *named, values=(str(reservation_id),))
 
     async def _run(self, name: str, *key_names: str, values: tuple[str, ...]) -> None:
         sha = script(name, self._generation).sha1

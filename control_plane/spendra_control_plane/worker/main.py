@@ -92,6 +92,8 @@ async def _sweep_all(pool: Pool, client: Client, config: Config) -> None:
 
 async def _sweep(pool: Pool, client: Client, org_id: str, config: Config) -> None:
     await sweep.label_lost(pool, org_id)
+    await sweep.forget_claims(pool, org_id)
     await sweep.post_lost(pool, org_id, config.lost_after_s)
     await sweep.fold(pool, org_id)
+    await sweep.let_go(pool, client, org_id)
     await sweep.reconcile(pool, client, org_id)

@@ -6,6 +6,9 @@ from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.worker.holds import Client, Hold, Holds
 
 _log = logging.getLogger(__name__)
+_JUST_LOST = """SELECT reservation_id FROM spendra.reservations
+    WHERE org_id = $1 AND state = 'lost' AND slots <> ''
+    AND lost_at > now() - interval '1 minute'"""
 _SETTLING_MS = 10_000
 """A hold this young may still be on its way through a sidecar."""
 
@@ -53,6 +56,23 @@ async def reconcile(pool: Pool, client: Client, org_id: str) -> int:
     if any(ended):
         _log.warning("%s: brought %d holds in Redis in line with Postgres", org_id, sum(ended))
     return sum(ended)
+
+
+async def let_go(pool: Pool, client: Client, org_id: str) -> int:
+    """Free the concurrency of what was lost a moment ago. It may be done twice."""
+    generation = await pool.fetchval("SELECT spendra.current_generation($1)", org_id)
+    rows = await pool.fetch(_JUST_LOST, org_id)
+    if generation is None or not rows:
+        return 0
+    holds = Holds(client, org_id, generation)
+    for row in rows:
+        await holds.let_go(row["reservation_id"])
+    return len(rows)
+
+
+async def forget_claims(pool: Pool, org_id: str) -> None:
+    """Idempotency keys older than their retention."""
+    await pool.execute("SELECT spendra.forget_claims($1)", org_id)
 
 
 async def _end(connection: Connection, holds: Holds, org_id: str, hold: Hold) -> bool:

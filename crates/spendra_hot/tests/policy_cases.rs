@@ -75,11 +75,14 @@ fn decide(case: &Case, tree: &PolicyTree, prices: &FlatPrices) -> Decision {
 fn written(decision: &Decision) -> Value {
     let reasons = decision.reasons.iter();
     let reasons = reasons.map(|it| json!([&*it.policy_id, it.rule, it.verdict.word()]));
+    let limits = decision.limits.iter();
+    let limits = limits.map(|it| json!([it.rule, &*it.policy_id, it.most]));
     json!({
         "reason": decision.reason,
         "reasons": reasons.collect::<Vec<_>>(),
         "budgets": decision.budgets,
-        "rate_limits": decision.rate_limits.iter().map(|(id, rate)| json!([&**id, rate])).collect::<Vec<_>>(),
+        "limits": limits.collect::<Vec<_>>(),
+        "most_tokens": decision.most_tokens,
         "output_cap": decision.output_cap,
         "write_cap": decision.write_cap,
         "input_bound_tokens": decision.input_bound_tokens,

@@ -4,48 +4,22 @@ Scripts are called by hash only. Nothing here reloads a script that the server d
 that answer is how a lost or foreign dataset is recognised.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from spendra.balances import (
-    SCRIPT_NAMES,
-    TOMBSTONE_SECONDS,
-    Keys,
-    frozen_key,
-    keys,
-    min_version_key,
-    script,
+from spendra.balances import SCRIPT_NAMES, frozen_key, min_version_key, record, script
+from spendra_sidecar.ledger import calls
+from spendra_sidecar.ledger.calls import (
+    Answer,
+    BalancesUnavailableError,
+    Calls,
+    GenerationLost,
+    Post,
 )
-from spendra.periods import FOREVER_S
 from spendra_sidecar.ledger.resp import Command, ReplyError, Resp, RespError
-from spendra_sidecar.ledger.words import (
-    Account,
-    Exhausted,
-    Frozen,
-    Held,
-    RateLimited,
-    Reservation,
-    StalePolicy,
-    Verdict,
-    WrongPeriod,
-)
-
-
-class BalancesUnavailableError(Exception):
-    """Redis did not answer, or refused; whether it acted is not known."""
-
-
-class GenerationLost(NamedTuple):
-    """The data of this generation is not there (any more)."""
-
-    generation: str
-
-
-class Unseeded(NamedTuple):
-    """Accounts that have no balance yet."""
-
-    accounts: list[Account]
+from spendra_sidecar.ledger.words import Reservation
 
 
 class Total(NamedTuple):
@@ -58,6 +32,8 @@ class OpenHold(NamedTuple):
     reservation_id: UUID
     amount_nanousd: int
     reserved_ms: int
+    extensions: int
+    slots: str
     account_ids: list[str]
 
 
@@ -67,11 +43,7 @@ class Rebuild(NamedTuple):
     totals: list[Total]
     holds: list[OpenHold]
     min_version: int
-
-
-class Post(NamedTuple):
-    reservation_id: UUID
-    cost_nanousd: int
+    is_frozen: bool
 
 
 class Balances:
@@ -81,61 +53,56 @@ class Balances:
         self._org_id = org_id
         self._resp = Resp(url, timeout_s)
 
-    async def reserve(
-        self, generation: str, group: Sequence[Reservation]
-    ) -> list[Verdict | Unseeded | GenerationLost]:
+    async def reserve(self, generation: str, group: Sequence[Reservation]) -> list[Answer]:
         """One pipeline for the group; each reservation is judged on its own, in order."""
-        names = keys(self._org_id, generation)
-        sha = script("reserve", generation).sha1
-        commands = [self._reserve_command(sha, names, reservation) for reservation in group]
-        answers = await self._execute(commands)
+        make = Calls(self._org_id, generation)
+        answers = await self._execute([make.reserve(reservation) for reservation in group])
         return [
-            _verdict(answer, reservation, generation)
+            calls.verdict(answer, reservation, generation)
             for answer, reservation in zip(answers, group, strict=True)
         ]
 
+    async def extend(
+        self, generation: str, reservation: Reservation, number: int, additional_nanousd: int
+    ) -> Answer:
+        """Grow a hold, once by its number; Gone when it is not there."""
+        command = Calls(self._org_id, generation).extend(reservation, number, additional_nanousd)
+        [answer] = await self._execute([command])
+        return calls.extended(answer, reservation, generation)
+
     async def post(self, generation: str, group: Sequence[Post]) -> list[GenerationLost | None]:
         """Move holds to settled at their cost; a hold that is gone stays gone."""
-        names = keys(self._org_id, generation)
-        sha = script("post", generation).sha1
-        moved = (names.generation, names.records, names.taken, names.settled)
-        commands = [
-            ("EVALSHA", sha, 4, *moved, str(post.reservation_id), post.cost_nanousd)
-            for post in group
-        ]
-        answers = await self._execute(commands)
-        return [_lost(answer, generation) for answer in answers]
+        make = Calls(self._org_id, generation)
+        answers = await self._execute([make.post(post) for post in group])
+        return [calls.lost(answer, generation) for answer in answers]
 
-    async def void(self, generation: str, reservation_id: UUID) -> GenerationLost | None:
+    async def void(self, generation: str, reservation: Reservation) -> GenerationLost | None:
         """Release a hold that never became durable, and bar a late arrival of it."""
-        names = keys(self._org_id, generation)
-        tombstone = names.tombstone_prefix + str(reservation_id)
-        named = (names.generation, names.records, names.taken, tombstone)
-        arguments = (str(reservation_id), TOMBSTONE_SECONDS)
-        sha = script("void", generation).sha1
-        [answer] = await self._execute([("EVALSHA", sha, 4, *named, *arguments)])
-        return _lost(answer, generation)
+        [answer] = await self._execute([Calls(self._org_id, generation).void(reservation)])
+        return calls.lost(answer, generation)
 
     async def seed(self, generation: str, totals: Iterable[Total]) -> GenerationLost | None:
         """Open accounts that are not open yet."""
-        names = keys(self._org_id, generation)
-        sha = script("seed", generation).sha1
         fields = [value for total in totals for value in total]
-        command = ("EVALSHA", sha, 3, names.generation, names.taken, names.settled, *fields)
-        [answer] = await self._execute([command])
-        return _lost(answer, generation)
+        [answer] = await self._execute([Calls(self._org_id, generation).seed(fields)])
+        return calls.lost(answer, generation)
 
     async def rebuild(self, generation: str, state: Rebuild) -> None:
         """Write a fresh generation, scripts and all; the generation key comes last."""
-        names = keys(self._org_id, generation)
+        names = Calls(self._org_id, generation).names
         commands: list[Command] = []
         for total in state.totals:
             commands.append(("HSET", names.taken, total.account_id, total.taken_nanousd))
             commands.append(("HSET", names.settled, total.account_id, total.settled_nanousd))
-        for hold in state.holds:
-            record = f"{hold.amount_nanousd}:{hold.reserved_ms}:{','.join(hold.account_ids)}"
-            commands.append(("HSET", names.records, str(hold.reservation_id), record))
+        commands.extend(
+            ("HSET", names.records, str(hold.reservation_id), record(*hold[1:]))
+            for hold in state.holds
+        )
+        running = Counter(policy for hold in state.holds for policy in hold.slots.split(","))
+        commands.extend(("HSET", names.running, *each) for each in running.items() if each[0])
         commands.append(("SET", min_version_key(self._org_id), state.min_version))
+        frozen = frozen_key(self._org_id)
+        commands.append(("SET", frozen, 1) if state.is_frozen else ("DEL", frozen))
         commands.extend(("SCRIPT", "LOAD", script(name, generation).text) for name in SCRIPT_NAMES)
         commands.append(("SET", names.generation, generation))
         for answer in await self._execute(commands):
@@ -144,36 +111,6 @@ class Balances:
 
     async def close(self) -> None:
         self._resp.close()
-
-    def _reserve_command(self, sha: str, names: Keys, reservation: Reservation) -> Command:
-        accounts = reservation.accounts
-        arguments: list[str | int] = []
-        for account in accounts:
-            arguments += (account.id, account.versioned_limit)
-        for limit in reservation.rate_limits:
-            arguments += limit
-        reservation_id = str(reservation.id)
-        return (
-            "EVALSHA",
-            sha,
-            9,
-            names.generation,
-            min_version_key(self._org_id),
-            frozen_key(self._org_id),
-            names.tombstone_prefix + reservation_id,
-            names.records,
-            names.taken,
-            names.settled,
-            names.limits,
-            names.rates,
-            reservation_id,
-            reservation.amount_nanousd,
-            reservation.policy_version,
-            max((account.start_s for account in accounts), default=0),
-            min((account.end_s for account in accounts), default=FOREVER_S),
-            len(accounts),
-            *arguments,
-        )
 
     async def _execute(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip. Once more on a dead connection: every command is idempotent."""
@@ -186,39 +123,3 @@ class Balances:
             return await self._resp.execute(commands)
         except RespError as error:
             raise BalancesUnavailableError(str(error)) from error
-
-
-def _lost(answer: object, generation: str) -> GenerationLost | None:
-    if isinstance(answer, ReplyError):
-        if str(answer).startswith("NOSCRIPT"):
-            return GenerationLost(generation)
-        raise BalancesUnavailableError(str(answer)) from answer
-    status = answer[0] if isinstance(answer, list) else answer
-    return GenerationLost(generation) if status == b"STALE_GENERATION" else None
-
-
-def _verdict(  # noqa: PLR0911 - one return for each answer of the reserve script
-    answer: Any, reservation: Reservation, generation: str
-) -> Verdict | Unseeded | GenerationLost:
-    lost = _lost(answer, generation)
-    if lost is not None:
-        return lost
-    status, rest = answer[0], answer[1:]
-    if status == b"HELD":
-        return Held(tuple(int(taken) + reservation.amount_nanousd for taken in rest))
-    if status == b"EXHAUSTED":
-        position, taken, settled, limit = (int(value) for value in rest)
-        return Exhausted(reservation.accounts[position - 1], taken, taken - settled, limit)
-    if status == b"RATE":
-        policy_id, per_minute = reservation.rate_limits[int(rest[0]) - 1]
-        return RateLimited(policy_id, per_minute, int(rest[1]))
-    if status == b"UNSEEDED":
-        return Unseeded([reservation.accounts[int(position) - 1] for position in rest])
-    if status == b"STALE_POLICY":
-        return StalePolicy(int(rest[0]))
-    if status == b"PERIOD":
-        return WrongPeriod(int(rest[0]))
-    if status == b"FROZEN":
-        return Frozen()
-    msg = f"the reserve script answered {answer!r}"
-    raise BalancesUnavailableError(msg)

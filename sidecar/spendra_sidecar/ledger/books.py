@@ -5,21 +5,23 @@ import secrets
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
 
 from spendra_sidecar.ledger.balances import OpenHold, Rebuild, Total
+from spendra_sidecar.ledger.calls import Claimed
 from spendra_sidecar.ledger.journal import Row
-from spendra_sidecar.ledger.words import Account, Reservation, Settled
+from spendra_sidecar.ledger.words import Account, Claim, Reservation, Settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-_RESERVE = """SELECT spendra.reserve($1, $2, $3, $4, $5::bigint[], $6::uuid[], $7::uuid[],
+_RESERVE = """SELECT * FROM spendra.reserve($1, $2, $3, $4, $5::bigint[], $6::uuid[], $7::uuid[],
     $8::smallint[], $9::timestamptz[], $10::bigint[], $11::bigint[], $12::text[], $13::text[],
-    $14::text[], $15::text[], $16::text[])"""
+    $14::text[], $15::text[], $16::text[], $17::text[], $18::smallint[], $19::uuid[],
+    $20::text[], $21::text[])"""
 _SETTLE = """SELECT * FROM spendra.settle($1, $2::uuid[], $3::text[], $4::text[], $5::bigint[],
     $6::text[], $7::smallint[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[],
     $12::bigint[], $13::bigint[], $14::text[])"""
@@ -34,6 +36,16 @@ _LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
 class BooksUnavailableError(Exception):
     """Postgres did not answer, or refused; whether it acted is not known."""
+
+
+class Written(NamedTuple):
+    """What became of a group's durable write."""
+
+    generation: str | None
+    """The current one; when it is not the one that was named, nothing was written."""
+    is_frozen: bool
+    unwritten: "frozenset[UUID]"
+    """Those that must not leave: given up, or their idempotency key is another's."""
 
 
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -89,14 +101,41 @@ class Books:
         self._settling = Line(url, timeout_s)
         self._asking = Line(url, timeout_s)
 
-    async def reserve(self, generation: str, group: Sequence[Reservation]) -> str | None:
-        """Make a group durable; returns the current generation (another: nothing was written)."""
+    async def reserve(self, generation: str, group: Sequence[Reservation]) -> Written:
+        """Make a group durable."""
         columns = zip(*[_reservation_row(reservation) for reservation in group], strict=True)
         async with self._writer().use() as connection:
-            current: str | None = await connection.fetchval(
+            current, is_frozen, unwritten = await connection.fetchrow(
                 _RESERVE, self._org_id, generation, self._sidecar_id, self._incarnation, *columns
             )
-        return current
+        return Written(current, bool(is_frozen), frozenset(unwritten or ()))
+
+    async def extend(
+        self, generation: str, reservation_id: "UUID", number: int, additional_nanousd: int
+    ) -> tuple[str | None, bool]:
+        """The current generation (another: nothing was written), and whether it is extended."""
+        async with self._asking.use() as connection:
+            current, extended = await connection.fetchrow(
+                "SELECT * FROM spendra.extend($1, $2, $3, $4::smallint, $5)",
+                self._org_id, generation, reservation_id, number, additional_nanousd,
+            )  # fmt: skip
+        return current, bool(extended)
+
+    async def decision_state(self, decision_id: "UUID") -> tuple[str, int]:
+        """`in_flight`, `posted`, or `free` (nothing was done for it); and what it cost."""
+        async with self._asking.use() as connection:
+            state, cost_nanousd = await connection.fetchrow(
+                "SELECT * FROM spendra.decision_state($1, $2)", self._org_id, decision_id
+            )
+        return state, cost_nanousd
+
+    async def claim_holder(self, claim: Claim) -> Claimed | None:
+        """The decision that has an idempotency key, and the digest of its body."""
+        async with self._asking.use() as connection:
+            found = await connection.fetchrow(
+                "SELECT * FROM spendra.claim_holder($1, $2)", self._org_id, claim.key_digest
+            )
+        return None if found is None else Claimed(found["decision_id"], found["body_digest"])
 
     async def settle(self, group: Sequence[Row]) -> list[Settled]:
         """End a group, each once; answers in the order given."""
@@ -154,8 +193,12 @@ class Books:
         totals = await connection.fetch("SELECT * FROM spendra.live_totals($1)", self._org_id)
         holds = await connection.fetch("SELECT * FROM spendra.open_reservations($1)", self._org_id)
         version = await connection.fetchval("SELECT spendra.min_policy_version($1)", self._org_id)
+        is_frozen = await connection.fetchval("SELECT spendra.is_frozen($1)", self._org_id)
         return Rebuild(
-            [_total(record) for record in totals], [_hold(record) for record in holds], version or 0
+            [_total(record) for record in totals],
+            [_hold(record) for record in holds],
+            version or 0,
+            bool(is_frozen),
         )
 
     async def renew_lease(self, seconds: int) -> None:
@@ -189,6 +232,7 @@ def _reservation_row(r: Reservation) -> tuple[Any, ...]:
     return (
         r.policy_version, r.id, r.decision_id, r.attempt, r.reserved_at, r.amount_nanousd,
         r.estimated_nanousd, ",".join(r.account_ids), r.provider, r.model, r.price_version, r.facts,
+        r.slots, r.retry_count, r.retry_of, *(r.claim or ("", "")),
     )  # fmt: skip
 
 
@@ -210,5 +254,6 @@ def _total(record: Any) -> Total:
 def _hold(record: Any) -> OpenHold:
     reserved_ms = int(record["reserved_at"].timestamp() * 1000)
     return OpenHold(
-        record["reservation_id"], record["reserved_nanousd"], reserved_ms, record["account_ids"]
-    )
+        record["reservation_id"], record["reserved_nanousd"], reserved_ms, record["extensions"],
+        record["slots"], record["account_ids"],
+    )  # fmt: skip

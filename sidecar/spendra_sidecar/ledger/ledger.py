@@ -6,23 +6,31 @@ never shows less taken than Postgres knows.
 
 import asyncio
 import logging
-import secrets
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from spendra_sidecar.ledger.balances import (
-    Balances,
+from spendra_sidecar.ledger.balances import Balances
+from spendra_sidecar.ledger.books import Books, BooksUnavailableError, Written
+from spendra_sidecar.ledger.calls import (
+    Answer,
     BalancesUnavailableError,
+    Claimed,
     GenerationLost,
-    Post,
+    Gone,
     Unseeded,
 )
-from spendra_sidecar.ledger.books import Books, BooksUnavailableError
+from spendra_sidecar.ledger.claims import Claims
+from spendra_sidecar.ledger.extending import Extending
+from spendra_sidecar.ledger.generations import Generations
 from spendra_sidecar.ledger.journal import Journal, Row
 from spendra_sidecar.ledger.lane import Lane
+from spendra_sidecar.ledger.outages import Outages
+from spendra_sidecar.ledger.releases import Releases
+from spendra_sidecar.ledger.settling import Settling
 from spendra_sidecar.ledger.words import (
     Account,
+    Exhausted,
+    Frozen,
     Held,
     LedgerUnavailableError,
     Outcome,
@@ -32,12 +40,10 @@ from spendra_sidecar.ledger.words import (
 from spendra_sidecar.metrics import Metrics
 
 _log = logging.getLogger(__name__)
-_RESERVE_ROUNDS = 4
-"""A first use may meet a lost generation, then unseeded accounts, then a raised generation."""
+_ROUNDS = 5
+"""A first use may meet a lost generation, unseeded accounts, a raised generation, a free claim."""
 _RETRY_S = 0.5
-_COMPLAINT_S = 5.0
 _LINGER_S = 0.01
-"""Nobody waits for a settlement, so it waits for company."""
 
 
 class Ledger:
@@ -48,37 +54,47 @@ class Ledger:
     ) -> None:
         self._balances = balances
         self._books = books
-        self._journal = journal
         self._metrics = metrics
-        self._generation: str | None = None
-        self._complained = float("-inf")
-        self._recovering = asyncio.Lock()
-        self._replaying = asyncio.Lock()
-        self._holding: Lane[Reservation, Verdict | Unseeded | GenerationLost] = Lane(
-            self._hold, width=2
-        )
-        self._writing: Lane[Reservation, str | None] = Lane(self._write, width=books.writers)
-        self._ending: Lane[Row, None] = Lane(self._end, linger_s=_LINGER_S)
+        self._outages = Outages()
+        self._generations = Generations(balances, books, self._outages, metrics)
+        self._settling = Settling(balances, books, journal, self._generations, metrics)
+        self._releases = Releases(balances, books, metrics)
+        self._claims = Claims(books, self._outages)
+        self._extending = Extending(balances, books, self._generations, self._outages)
+        self._holding: Lane[Reservation, Answer] = Lane(self._hold, width=2)
+        self._writing: Lane[Reservation, Written] = Lane(self._write, width=books.writers)
         self._refusing: Lane[tuple[Any, ...], None] = Lane(self._refuse, linger_s=_LINGER_S)
-        self._releases: set[asyncio.Task[None]] = set()
 
     async def reserve(self, reservation: Reservation) -> Verdict:
         """Hold, then make durable. Raises LedgerUnavailableError when that cannot be known."""
-        for _ in range(_RESERVE_ROUNDS):
-            verdict = await self._hold_one(reservation)
-            if isinstance(verdict, GenerationLost):
-                await self._recover(verdict.generation or None)
-            elif isinstance(verdict, Unseeded):
-                await self._seed(verdict.accounts)
-            elif not isinstance(verdict, Held) or await self._write_one(reservation):
-                return verdict
+        for _ in range(_ROUNDS):
+            answer = await self._hold_one(reservation)
+            if isinstance(answer, Held):
+                final = await self._write_one(reservation, answer)
+            else:
+                final = await self._settle_answer(reservation, answer)
+            if final is not None:
+                return final
         msg = "the balances kept changing hands"
         raise LedgerUnavailableError(msg)
+
+    async def extend(
+        self, reservation: Reservation, number: int, additional_nanousd: int
+    ) -> Held | Exhausted | Frozen:
+        """Grow an open hold by nano-USD on all its accounts, all or none, durably.
+
+        `number` counts the extensions of this reservation from 1, in order; repeating one changes
+        nothing. Only after Held may the additional amount be used, and `amount_nanousd` is that
+        much larger. Raises LedgerUnavailableError when it cannot be known, or the reservation has
+        ended or is lost: then the additional amount must not be used. It needs no giving up: what
+        was held of it goes when the reservation ends.
+        """
+        return await self._extending.extend(reservation, number, additional_nanousd)
 
     async def warm(self) -> None:
         """Learn the generation before the first request has to."""
         try:
-            await self._recover(None)
+            await self._generations.recover(None)
         except LedgerUnavailableError as error:
             _log.warning("the stores are not there yet: %s", error)
 
@@ -87,7 +103,7 @@ class Ledger:
         if end.cost_nanousd > reservation.amount_nanousd:
             self._metrics.overruns.inc()
             _log.error("%s cost more than its worst case: %s", reservation.id, end)
-        self._ending.submit(Row(reservation.id, end))
+        self._settling.submit(Row(reservation.id, end))
 
     def refuse(self, row: tuple[Any, ...]) -> None:
         """Record a refusal in the background; losing one loses no money."""
@@ -96,152 +112,95 @@ class Ledger:
     async def replay(self) -> None:
         """Bring journaled settlements to Postgres, for ever."""
         while True:
-            await self._replay_once()
+            await self._settling.replay()
             await asyncio.sleep(_RETRY_S)
 
     async def drain(self) -> None:
         """Wait for every settlement and release under way, and try the journal once more."""
-        await self._ending.idle()
+        await self._settling.idle()
         await self._refusing.idle()
-        while self._releases:
-            await asyncio.wait(self._releases)
-        await self._replay_once()
+        await self._releases.idle()
+        await self._settling.replay()
 
     @property
     def journaled(self) -> int:
         """Settlements that wait on disk."""
-        return len(self._journal.pending)
-
-    def _unavailable(self, step: str, error: Exception) -> LedgerUnavailableError:
-        """What callers are told; the cause goes to the log, one line an interval."""
-        now = time.monotonic()
-        if now - self._complained > _COMPLAINT_S:
-            self._complained = now
-            _log.error("requests are refused: %s: %s", step, error)
-        return LedgerUnavailableError(step)
+        return self._settling.journaled
 
     # Reserving
 
-    async def _hold_one(self, reservation: Reservation) -> Verdict | Unseeded | GenerationLost:
-        if self._generation is None:
+    async def _settle_answer(self, reservation: Reservation, answer: Answer) -> Verdict | None:
+        """What an answer other than Held comes to. None: ask again."""
+        if isinstance(answer, GenerationLost):
+            await self._generations.recover(answer.generation or None)
+        elif isinstance(answer, Unseeded):
+            await self._seed(answer.accounts)
+        elif isinstance(answer, Claimed):
+            return await self._claims.judge(reservation, answer)
+        elif isinstance(answer, Gone):
+            msg = "the reservation was given up"
+            raise LedgerUnavailableError(msg)
+        else:
+            return answer
+        return None
+
+    async def _hold_one(self, reservation: Reservation) -> Answer:
+        self._outages.guard()
+        if self._generations.current is None:
             return GenerationLost("")
         try:
-            return await self._holding.submit(reservation)
+            answer = await self._holding.submit(reservation)
         except BalancesUnavailableError as error:
-            self._give_up(reservation, durable_write_was_sent=False)
-            raise self._unavailable("the balance store does not answer", error) from error
+            self._releases.give_up(reservation, durable_write_was_sent=False)
+            raise self._outages.failed("the balance store does not answer", error) from error
         except asyncio.CancelledError:
-            self._give_up(reservation, durable_write_was_sent=False)
+            self._releases.give_up(reservation, durable_write_was_sent=False)
             raise
+        return answer
 
-    async def _hold(
-        self, group: Sequence[Reservation]
-    ) -> Sequence[Verdict | Unseeded | GenerationLost]:
-        generation = self._generation or ""
+    async def _hold(self, group: Sequence[Reservation]) -> Sequence[Answer]:
+        generation = self._generations.current or ""
         for reservation in group:
             reservation.generation = generation
         return await self._balances.reserve(generation, group)
 
-    async def _write_one(self, reservation: Reservation) -> bool:
-        """Whether it is durable. False: its generation is closed, and nothing was written."""
-        generation = reservation.generation
+    async def _write_one(self, reservation: Reservation, held: Held) -> Verdict | None:
+        """Held when it is durable. None: its generation is closed, and nothing was written."""
         try:
-            current = await self._writing.submit(reservation)
+            written = await self._writing.submit(reservation)
         except BooksUnavailableError as error:
-            self._give_up(reservation, durable_write_was_sent=True)
-            raise self._unavailable("the system of record does not answer", error) from error
+            self._releases.give_up(reservation, durable_write_was_sent=True)
+            raise self._outages.failed("the system of record does not answer", error) from error
         except asyncio.CancelledError:
-            self._give_up(reservation, durable_write_was_sent=True)
+            self._releases.give_up(reservation, durable_write_was_sent=True)
             raise
-        if current == generation:
-            return True
-        self._generation = current
-        return False
+        self._outages.answered()
+        if written.generation != reservation.generation:
+            self._generations.current = written.generation
+            return None
+        if reservation.id not in written.unwritten:
+            return held
+        self._releases.give_up(reservation, durable_write_was_sent=False)
+        return Frozen() if written.is_frozen else await self._claims.holder(reservation)
 
-    async def _write(self, group: Sequence[Reservation]) -> Sequence[str | None]:
+    async def _write(self, group: Sequence[Reservation]) -> Sequence[Written]:
         """One statement per generation in the group; there is nearly always one."""
-        current: dict[str, str | None] = {}
+        written: dict[str, Written] = {}
         for generation in {reservation.generation for reservation in group}:
             named = [r for r in group if r.generation == generation]
-            current[generation] = await self._books.reserve(generation, named)
-        return [current[reservation.generation] for reservation in group]
+            written[generation] = await self._books.reserve(generation, named)
+        return [written[reservation.generation] for reservation in group]
 
     async def _seed(self, accounts: list[Account]) -> None:
-        generation = self._generation or ""
+        generation = self._generations.current or ""
         try:
             totals = await self._books.open_accounts(generation, accounts)
             if totals is None:
-                await self._recover(generation)
+                await self._generations.recover(generation)
             else:
                 await self._balances.seed(generation, totals)
         except (BooksUnavailableError, BalancesUnavailableError) as error:
-            raise self._unavailable("an account could not be opened", error) from error
-
-    # Giving up what may not have become durable
-
-    def _give_up(self, reservation: Reservation, *, durable_write_was_sent: bool) -> None:
-        self._metrics.given_up.inc()
-        work = self._release(reservation, durable_write_was_sent=durable_write_was_sent)
-        task = asyncio.get_running_loop().create_task(work)
-        self._releases.add(task)
-        task.add_done_callback(self._releases.discard)
-
-    async def _release(self, reservation: Reservation, *, durable_write_was_sent: bool) -> None:
-        """The hold goes only once Postgres is known not to have it."""
-        written = durable_write_was_sent
-        while True:
-            try:
-                if written:
-                    await self._books.give_up(reservation.id, "not_confirmed")
-                    written = False
-                await self._balances.void(reservation.generation, reservation.id)
-            except (BooksUnavailableError, BalancesUnavailableError):
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return
-
-    # Settling
-
-    async def _end(self, group: Sequence[Row]) -> Sequence[None]:
-        """Postgres first, then Redis. What Postgres cannot take waits in the journal."""
-        try:
-            await self._book(group)
-        except BooksUnavailableError as error:
-            _log.warning("%d settlements wait in the journal: %s", len(group), error)
-            self._metrics.journaled.inc(len(group))
-            await self._journal.keep(group)
-        return [None] * len(group)
-
-    async def _book(self, group: Sequence[Row]) -> None:
-        pairs = list(zip(group, await self._books.settle(group), strict=True))
-        for row, first in pairs:
-            self._metrics.settled(row.end, first)
-        await self._move([Post(row.reservation_id, first.cost_nanousd) for row, first in pairs])
-
-    async def _move(self, posts: Sequence[Post]) -> None:
-        """A move that fails leaves Redis too high, never too low; the worker finishes it."""
-        seen = self._generation
-        try:
-            lost = await self._balances.post(seen or "", posts)
-            if any(lost):
-                # What was seen, not what is current by now: that one may be sound already.
-                await self._recover(seen)
-                await self._balances.post(self._generation or "", posts)
-        except (BalancesUnavailableError, LedgerUnavailableError) as error:
-            self._metrics.moves_left.inc(len(posts))
-            _log.info("%d settlements are booked, their balances follow: %s", len(posts), error)
-
-    async def _replay_once(self) -> None:
-        async with self._replaying:
-            rows = self._journal.pending[:256]
-            if not rows:
-                return
-            try:
-                await self._book(rows)
-            except BooksUnavailableError:
-                return
-            await self._journal.landed(len(rows))
-        _log.info("%d journaled settlements landed", len(rows))
+            raise self._outages.failed("an account could not be opened", error) from error
 
     async def _refuse(self, group: Sequence[tuple[Any, ...]]) -> Sequence[None]:
         try:
@@ -249,35 +208,3 @@ class Ledger:
         except BooksUnavailableError as error:
             _log.warning("%d refusals were not recorded: %s", len(group), error)
         return [None] * len(group)
-
-    # Generations
-
-    async def _recover(self, seen: str | None) -> None:
-        """Learn the generation that is current, or rebuild when Redis lost that one too."""
-        async with self._recovering:
-            if self._generation != seen:
-                return
-            try:
-                current = await self._books.current_generation()
-                if current is not None and current != seen:
-                    self._generation = current
-                else:
-                    await self._rebuild(seen)
-            except (BooksUnavailableError, BalancesUnavailableError) as error:
-                raise self._unavailable("the balances could not be rebuilt", error) from error
-
-    async def _rebuild(self, lost: str | None) -> None:
-        started = time.monotonic()
-        new = secrets.token_hex(8)
-        async with self._books.rebuilding(lost, new) as (current, state):
-            if state is not None:
-                await self._balances.rebuild(new, state)
-        self._generation = current
-        if state is not None:
-            self._metrics.rebuilds.inc()
-            _log.warning(
-                "rebuilt the balances from Postgres: %d accounts, %d open holds, %.0f ms",
-                len(state.totals),
-                len(state.holds),
-                (time.monotonic() - started) * 1000,
-            )

@@ -21,9 +21,29 @@ class Account(NamedTuple):
     end_s: int
 
 
+class Limit(NamedTuple):
+    """What a policy allows of all its requests together, over all sidecars."""
+
+    rule: str
+    """`requests_per_minute`, `tokens_per_minute` or `max_concurrency`."""
+    policy_id: str
+    most: int
+
+
+class Claim(NamedTuple):
+    """An idempotency key, as it is stored: digests only (`spendra_sidecar.serving.repeats`)."""
+
+    key_digest: str
+    body_digest: str
+
+
 @dataclass(slots=True)
 class Reservation:
-    """An amount to be held on several accounts, all or none."""
+    """An amount to be held on several accounts, all or none.
+
+    The first reservation of a decision carries the decision's id; further attempts, and their
+    reservations, have ids of their own.
+    """
 
     id: UUID
     decision_id: UUID
@@ -32,7 +52,7 @@ class Reservation:
     amount_nanousd: int
     estimated_nanousd: int
     accounts: tuple[Account, ...]
-    rate_limits: list[tuple[str, int]]
+    limits: list[Limit]
     provider: str
     model: str
     policy_version: int
@@ -40,12 +60,34 @@ class Reservation:
     facts: str
     dispatch_by: float
     """Monotonic seconds: later than this it must not be sent."""
+    most_tokens: int = 0
+    """Input and output together, at worst: what limits on tokens count until it has ended."""
+    claim: Claim | None = None
+    retry_count: int = 0
+    """An SDK's own count of this repeat; 0 for a first try."""
+    retry_of: UUID | None = None
+    """The decision that it repeats, where that is known."""
     generation: str = field(default="")
     """The generation under which it was held."""
+    extensions: int = 0
+    """How many of its extensions are durable; `amount_nanousd` has them in it."""
+    replaces: UUID | None = None
+    """A decision for which nothing was done, whose idempotency key this one takes over."""
+
+    def extend_to(self, number: int, additional_nanousd: int) -> None:
+        """Count an extension that is durable, once."""
+        if number > self.extensions:
+            self.extensions = number
+            self.amount_nanousd += additional_nanousd
 
     @property
     def account_ids(self) -> list[str]:
         return [account.id for account in self.accounts]
+
+    @property
+    def slots(self) -> str:
+        """Policies in whose concurrency it counts, by comma."""
+        return ",".join(each.policy_id for each in self.limits if each.rule == "max_concurrency")
 
 
 class Held(NamedTuple):
@@ -63,10 +105,19 @@ class Exhausted(NamedTuple):
     limit_nanousd: int
 
 
-class RateLimited(NamedTuple):
-    policy_id: str
-    requests_per_minute: int
+class Limited(NamedTuple):
+    limit: Limit
     retry_after_ms: int
+
+
+class Duplicate(NamedTuple):
+    """Another request has the idempotency key."""
+
+    decision_id: UUID
+    state: str
+    """`in_flight` or `posted`."""
+    cost_nanousd: int
+    same_body: bool
 
 
 class Frozen(NamedTuple):
@@ -85,7 +136,7 @@ class WrongPeriod(NamedTuple):
     server_ms: int
 
 
-Verdict = Held | Exhausted | RateLimited | Frozen | StalePolicy | WrongPeriod
+Verdict = Held | Exhausted | Limited | Duplicate | Frozen | StalePolicy | WrongPeriod
 
 
 class Tokens(NamedTuple):

@@ -9,16 +9,18 @@ from spendra_sidecar.config import Config
 from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.ledger.words import (
     Account,
+    Duplicate,
     Exhausted,
     Frozen,
     Held,
     LedgerUnavailableError,
-    RateLimited,
+    Limit,
+    Limited,
     Reservation,
     StalePolicy,
     WrongPeriod,
 )
-from spendra_sidecar.serving import budget_refusals, callers
+from spendra_sidecar.serving import budget_refusals, callers, repeats
 from spendra_sidecar.serving.call import REQUEST_DIALECT, Admission, Call, Judged
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
@@ -45,12 +47,16 @@ class Admissions:
         self._receiver = receiver
         self._ledger = ledger
         self._clock_offset_ms = 0
+        self._repeats = repeats.Repeats()
 
     async def admit(self, call: Call) -> Admission:
         """Raises Refusal; then nothing is held."""
         live = self._snapshot()
         for _ in range(_JUDGEMENTS):
             live, principal = await self._authenticate(call, live)
+            call.repeat = call.repeat or self._repeats.note(
+                call.scope.headers, principal.key_id, call.body, call.decision_id
+            )
             judged = self._judge(call, live, principal)
             reservation = self._reservation(call, judged)
             try:
@@ -126,7 +132,7 @@ class Admissions:
         )
 
     def _reservation(self, call: Call, judged: Judged) -> Reservation:
-        decision, now_ms = judged.decision, self._now_ms()
+        decision, now_ms, repeat = judged.decision, self._now_ms(), call.repeat or repeats.NO_REPEAT
         return Reservation(
             id=call.decision_id,
             decision_id=call.decision_id,
@@ -135,24 +141,30 @@ class Admissions:
             amount_nanousd=decision.reserved_nanousd,
             estimated_nanousd=decision.estimated_nanousd,
             accounts=judged.live.accounts(decision.budgets, now_ms),
-            rate_limits=decision.rate_limits,
+            limits=[Limit(*limit) for limit in decision.limits],
             provider=judged.route.provider,
             model=judged.inspected.model or "",
             policy_version=judged.live.version,
             price_version=decision.price_version,
             facts=decision.facts,
             dispatch_by=time.monotonic() + self._config.lease_s,
+            most_tokens=decision.most_tokens,
+            claim=repeat.claim,
+            retry_count=repeat.retry_count,
+            retry_of=repeat.retry_of,
         )
 
     def _unfit(
         self, call: Call, judged: Judged, reservation: Reservation,
-        verdict: Exhausted | RateLimited | Frozen,
+        verdict: Exhausted | Limited | Duplicate | Frozen,
     ) -> Refusal:  # fmt: skip
         if isinstance(verdict, Exhausted):
             choices = judged.inspected.choices
             refusal = budget_refusals.exhausted(verdict, judged.decision, choices)
-        elif isinstance(verdict, RateLimited):
-            refusal = budget_refusals.rate_limited(verdict)
+        elif isinstance(verdict, Limited):
+            refusal = budget_refusals.limited(verdict)
+        elif isinstance(verdict, Duplicate):
+            refusal = repeats.refused(verdict)
         else:
             refusal = budget_refusals.frozen(verdict)
         return self._recorded(call, judged, refusal, reservation.accounts)

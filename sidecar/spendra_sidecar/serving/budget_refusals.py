@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from spendra._hot import Decision
 from spendra.money import nanousd_to_usd
 from spendra.periods import FOREVER_S
-from spendra_sidecar.ledger.words import Exhausted, Frozen, RateLimited
+from spendra_sidecar.ledger.words import Exhausted, Frozen, Limited
 from spendra_sidecar.serving.refusals import Refusal
 
+_LIMITED = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
 _LIMIT_BYTES = len('"max_completion_tokens":1000000,')
 
 
@@ -43,13 +44,17 @@ def exhausted(short: Exhausted, decision: Decision, choices: int) -> Refusal:
     )
 
 
-def rate_limited(limit: RateLimited) -> Refusal:
-    message = (
-        f"Policy {limit.policy_id} allows {limit.requests_per_minute} requests a minute; "
-        f"the next one passes in {limit.retry_after_ms} ms."
-    )
-    details = {"policy_id": limit.policy_id, "requests_per_minute": limit.requests_per_minute}
-    return Refusal("rate_limited", message, details, retry_after_ms=limit.retry_after_ms)
+def limited(verdict: Limited) -> Refusal:
+    """429: names the policy, its rule and when to come again."""
+    rule, policy_id, most = verdict.limit
+    details = {"policy_id": policy_id, rule: most}
+    wait_ms = verdict.retry_after_ms
+    if rule == "max_concurrency":
+        message = f"Policy {policy_id} allows {most} requests in flight, and so many are."
+        return Refusal("concurrency_limited", message, details, retry_after_ms=wait_ms)
+    what = _LIMITED[rule]
+    message = f"Policy {policy_id} allows {most} {what} a minute; try again in {wait_ms} ms."
+    return Refusal("rate_limited", message, details, retry_after_ms=wait_ms)
 
 
 def frozen(_: Frozen) -> Refusal:

@@ -13,6 +13,7 @@ from spendra.snapshot import RouteRecord
 from spendra_sidecar.ledger.words import Held, Reservation
 from spendra_sidecar.serving import answers, refusals
 from spendra_sidecar.serving.refusals import Refusal
+from spendra_sidecar.serving.repeats import Repeat
 from spendra_sidecar.snapshots.live import Live
 
 REQUEST_DIALECT = "openai_chat"
@@ -30,6 +31,7 @@ class Call:
     trace: tuple[str, str]
     facts: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    repeat: Repeat | None = None
     waited_ns: int = 0
     """Time spent waiting for the provider."""
 

@@ -17,6 +17,7 @@ class Kind(NamedTuple):
 _AUTH = Kind(401, "authentication_error", final=True)
 _INVALID = Kind(400, "invalid_request_error", final=True)
 _DENIED = Kind(403, "permission_error", final=True)
+_DUPLICATE = Kind(409, "invalid_request_error", final=True)
 _AWAY = Kind(503, "enforcement_unavailable", final=False)
 
 KINDS: dict[str, Kind] = {
@@ -43,6 +44,11 @@ KINDS: dict[str, Kind] = {
     "spending_frozen": _DENIED,
     "budget_exhausted": Kind(402, "insufficient_quota", final=True),
     "rate_limited": Kind(429, "rate_limit_exceeded", final=False),
+    "concurrency_limited": Kind(429, "rate_limit_exceeded", final=False),
+    "tokens_over_limit": _DENIED,
+    "duplicate_in_flight": _DUPLICATE,
+    "duplicate_ended": _DUPLICATE,
+    "idempotency_key_reused": Kind(422, "invalid_request_error", final=True),
     "ledger_unavailable": _AWAY,
     "snapshot_missing": _AWAY,
     "snapshot_stale": _AWAY,

@@ -14,7 +14,7 @@ SELECT decision_id, reservation_id, attempt, sidecar_id, outcome AS state, reaso
     settled_at, reserved_nanousd, estimated_nanousd, cost_nanousd, overrun_nanousd, account_ids,
     provider, requested_model, model, upstream_status, usage_confidence, input_tokens,
     cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, policy_version,
-    price_version, facts
+    price_version, facts, retry_count, retry_of
 FROM spendra.spend_events
 WHERE org_id = $1 AND decision_id = $2
 UNION ALL
@@ -22,7 +22,7 @@ SELECT decision_id, reservation_id, attempt, sidecar_id, state, '', reserved_at,
     NULL, reserved_nanousd, estimated_nanousd, 0, 0, account_ids,
     provider, requested_model, requested_model, NULL, 'none', 0,
     0, 0, 0, 0, policy_version,
-    price_version, facts
+    price_version, facts, retry_count, retry_of
 FROM spendra.reservations
 WHERE org_id = $1 AND decision_id = $2
 ORDER BY attempt, reserved_at;

@@ -104,6 +104,7 @@ impl Decision {
         self.estimated_nanousd = quote.estimate_nanousd(self.estimated_input_tokens, output);
         self.reserved_nanousd = self.worst_case(request.inspected, quote, output);
         self.reserved_input_nanousd = self.worst_case(request.inspected, quote, 0);
+        self.most_tokens = self.input_bound_tokens.saturating_add(output);
         let key = request.principal;
         self.hear_amount(&key.key_id, key.max_request_nanousd);
         for policy in policies {
@@ -111,6 +112,9 @@ impl Decision {
         }
         if self.reserved_nanousd > MAX_AMOUNT_NANOUSD {
             self.hear_amount(&"default".into(), Some(MAX_AMOUNT_NANOUSD));
+        }
+        for policy in policies {
+            self.hear_tokens(policy);
         }
     }
 

@@ -39,6 +39,15 @@ impl Reason {
     }
 }
 
+/// What a policy allows of all the requests that it matches, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// `requests_per_minute`, `tokens_per_minute` or `max_concurrency`.
+    pub rule: &'static str,
+    pub policy_id: Arc<str>,
+    pub most: u64,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Decision {
     /// The code of the first refusal; empty when allowed.
@@ -47,13 +56,14 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
     /// Positions, in the segment, of the budgets that this request meets.
     pub budgets: Vec<usize>,
-    /// Policy id and requests per minute.
-    pub rate_limits: Vec<(Arc<str>, u64)>,
+    pub limits: Vec<Limit>,
     /// Output tokens per choice; None where nothing is generated, or nothing costs.
     pub output_cap: Option<u64>,
     /// The cap differs from what the caller sent.
     pub write_cap: bool,
     pub input_bound_tokens: u64,
+    /// Input and output of all choices together, at most.
+    pub most_tokens: u64,
     pub estimated_input_tokens: u64,
     pub estimated_nanousd: u64,
     pub reserved_nanousd: u64,

@@ -23,7 +23,10 @@ pub(super) enum Detail {
     },
     Output(u64),
     DefaultOutput(u64),
-    RequestsPerMinute(u64),
+    Limit {
+        most: u64,
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for Detail {
@@ -48,7 +51,7 @@ impl fmt::Display for Detail {
                     "{default} output tokens where the caller sets no limit"
                 )
             }
-            Self::RequestsPerMinute(rate) => write!(out, "{rate} requests per minute"),
+            Self::Limit { most, what } => write!(out, "{most} {what}"),
         }
     }
 }

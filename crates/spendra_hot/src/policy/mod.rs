@@ -14,7 +14,7 @@ mod selector;
 mod tree;
 
 pub use decide::Request;
-pub use decision::{Decision, Reason, Verdict};
+pub use decision::{Decision, Limit, Reason, Verdict};
 pub use facts::KEY_DIMENSIONS;
 pub use prices::{Prices, Quote};
 pub use tree::PolicyTree;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::decision::Decision;
+use super::decision::{Decision, Limit};
 use super::detail::Detail;
 use super::tree::{Policy, Rules};
 use crate::glob::Globs;
+
+const TOKENS_PER_MINUTE: &str = "tokens_per_minute";
 
 /// One list of a policy, and the name it is held against.
 struct List<'a> {
@@ -44,10 +46,50 @@ impl Decision {
             &providers("providers_allow", providers_allow.as_ref()),
             provider,
         );
-        if let Some(rate) = policy.rules.requests_per_minute {
-            let detail = Detail::RequestsPerMinute(rate);
-            self.limit(&policy.id, "requests_per_minute", detail);
-            self.rate_limits.push((policy.id.clone(), rate));
+        self.hear_limits(policy);
+    }
+
+    /// What is counted where all sidecars meet.
+    fn hear_limits(&mut self, policy: &Policy) {
+        let rules = &policy.rules;
+        for (rule, most, what) in [
+            (
+                "requests_per_minute",
+                rules.requests_per_minute,
+                "requests per minute",
+            ),
+            (
+                TOKENS_PER_MINUTE,
+                rules.tokens_per_minute,
+                "tokens per minute",
+            ),
+            (
+                "max_concurrency",
+                rules.max_concurrency,
+                "requests in flight",
+            ),
+        ] {
+            let Some(most) = most else { continue };
+            self.limit(&policy.id, rule, Detail::Limit { most, what });
+            self.limits.push(Limit {
+                rule,
+                policy_id: policy.id.clone(),
+                most,
+            });
+        }
+    }
+
+    /// A request that no minute has room for would wait for ever.
+    pub(super) fn hear_tokens(&mut self, policy: &Policy) {
+        let Some(most) = policy.rules.tokens_per_minute else {
+            return;
+        };
+        if self.most_tokens > most {
+            let detail = format!(
+                "this request can take {} tokens, more than the {most} a minute that {} allows",
+                self.most_tokens, policy.id
+            );
+            self.refuse("tokens_over_limit", &policy.id, TOKENS_PER_MINUTE, &detail);
         }
     }
 

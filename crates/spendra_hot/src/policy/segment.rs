@@ -74,5 +74,7 @@ pub(super) struct RulesRecord {
     pub max_output_tokens: Option<u64>,
     pub max_request_nanousd: Option<u64>,
     pub requests_per_minute: Option<u64>,
+    pub tokens_per_minute: Option<u64>,
+    pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
 }

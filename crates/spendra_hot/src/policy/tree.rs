@@ -33,6 +33,8 @@ pub(super) struct Rules {
     pub max_output_tokens: Option<u64>,
     pub max_request_nanousd: Option<u64>,
     pub requests_per_minute: Option<u64>,
+    pub tokens_per_minute: Option<u64>,
+    pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
 }
 
@@ -94,6 +96,8 @@ impl Rules {
             max_output_tokens: record.max_output_tokens,
             max_request_nanousd: record.max_request_nanousd,
             requests_per_minute: record.requests_per_minute,
+            tokens_per_minute: record.tokens_per_minute,
+            max_concurrency: record.max_concurrency,
             default_output_tokens: record.default_output_tokens,
         }
     }

@@ -77,12 +77,16 @@ impl Decision {
     }
 
     #[getter]
-    fn rate_limits(&self) -> Vec<(&str, u64)> {
-        self.0
-            .rate_limits
-            .iter()
-            .map(|(policy, rate)| (&**policy, *rate))
+    fn limits(&self) -> Vec<(&str, &str, u64)> {
+        let limits = self.0.limits.iter();
+        limits
+            .map(|limit| (limit.rule, &*limit.policy_id, limit.most))
             .collect()
+    }
+
+    #[getter]
+    fn most_tokens(&self) -> u64 {
+        self.0.most_tokens
     }
 
     #[getter]

@@ -12,6 +12,9 @@ CREATE TABLE spendra.organizations (
     key_pepper_sealed bytea NOT NULL,
     signing_key_sealed bytea NOT NULL,
     snapshot_public_key bytea NOT NULL,
+    -- While set, nothing new is spent: the kill switch.
+    frozen_at timestamptz,
+    frozen_reason text,
     created_at timestamptz NOT NULL DEFAULT now(),
     CHECK (min_version <= config_version)
 );

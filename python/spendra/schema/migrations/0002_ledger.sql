@@ -45,6 +45,11 @@ CREATE TABLE spendra.reservations (
     policy_version     bigint NOT NULL,
     price_version      text NOT NULL,
     facts              jsonb NOT NULL,
+    -- How often it was extended; policies whose concurrency it counts in, by comma.
+    extensions         smallint NOT NULL DEFAULT 0,
+    slots              text NOT NULL DEFAULT '',
+    retry_count        smallint NOT NULL DEFAULT 0,
+    retry_of           uuid,
     PRIMARY KEY (org_id, reservation_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
@@ -55,6 +60,18 @@ CREATE TABLE spendra.tombstones (
     written_at      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, reservation_id)
 );
+
+-- Idempotency keys in use. Both digests are keyed with the caller's own key, which is not stored.
+-- A decision's first reservation carries the decision's id.
+CREATE TABLE spendra.idempotency_keys (
+    org_id       text NOT NULL,
+    key_digest   text NOT NULL,
+    body_digest  text NOT NULL,
+    decision_id  uuid NOT NULL,
+    claimed_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, key_digest)
+);
+CREATE INDEX idempotency_keys_by_age ON spendra.idempotency_keys (org_id, claimed_at);
 
 -- One row per ended reservation: what was reserved, what it came to, and why.
 CREATE TABLE spendra.spend_events (
@@ -86,6 +103,9 @@ CREATE TABLE spendra.spend_events (
     policy_version       bigint NOT NULL,
     price_version        text NOT NULL,
     facts                jsonb NOT NULL,
+    -- An SDK's own count of this repeat, and the decision that it repeats where that is known.
+    retry_count          smallint NOT NULL DEFAULT 0,
+    retry_of             uuid,
     batch_id             bigint NOT NULL,
     PRIMARY KEY (org_id, reserved_at, reservation_id)
 ) PARTITION BY RANGE (reserved_at);

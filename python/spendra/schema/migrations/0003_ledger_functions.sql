@@ -9,48 +9,158 @@ CREATE FUNCTION spendra.current_generation(p_org text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra
 RETURN (SELECT generation FROM spendra.generations WHERE org_id = p_org);
 
--- Makes a group of reservations durable and returns the current generation. When that is not
--- p_generation, nothing was written. Arrays run in step; p_accounts holds ids joined by ','.
+-- How long an idempotency key is remembered (`spendra.balances.CLAIM_SECONDS`).
+CREATE FUNCTION spendra.claim_retention() RETURNS interval
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN interval '24 hours';
+
+-- How a decision stands: `in_flight`, `posted`, or `free` when nothing was done for it: voided,
+-- given up, or refused by the provider.
+CREATE FUNCTION spendra.decision_state(
+    p_org text, p_decision uuid, OUT state text, OUT cost_nanousd bigint
+) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT CASE
+        WHEN EXISTS (SELECT FROM reservations r
+                     WHERE r.org_id = p_org AND r.decision_id = p_decision) THEN 'in_flight'
+        WHEN e.done > 0 THEN 'posted'
+        WHEN e.ended > 0 OR EXISTS (SELECT FROM tombstones t
+                     WHERE t.org_id = p_org AND t.reservation_id = p_decision) THEN 'free'
+        ELSE 'in_flight' END,
+        e.cost
+    FROM (SELECT count(*) AS ended, COALESCE(sum(s.cost_nanousd), 0)::bigint AS cost,
+                 count(*) FILTER (WHERE s.outcome = 'posted' AND s.reason <> 'upstream_error') AS done
+          FROM spend_events s WHERE s.org_id = p_org AND s.decision_id = p_decision) e
+$$;
+
+-- Who has an idempotency key; no row when nobody has.
+CREATE FUNCTION spendra.claim_holder(p_org text, p_key text)
+RETURNS TABLE (decision_id uuid, body_digest text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT k.decision_id, k.body_digest FROM idempotency_keys k
+    WHERE k.org_id = p_org AND k.key_digest = p_key
+$$;
+
+-- Takes idempotency keys for decisions, where they are free, and returns the decisions that have
+-- theirs. Arrays run in step.
+CREATE FUNCTION spendra.claim(p_org text, p_decision uuid[], p_key text[], p_body text[])
+RETURNS uuid[] LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    WITH given AS (
+        SELECT DISTINCT ON (c.key) c.* FROM unnest(p_decision, p_key, p_body) AS c(decision, key, body)
+        WHERE c.key <> '' ORDER BY c.key, c.decision
+    ), claimed AS (
+        INSERT INTO idempotency_keys AS k (org_id, key_digest, body_digest, decision_id)
+        SELECT p_org, g.key, g.body, g.decision FROM given g ORDER BY g.key
+        ON CONFLICT (org_id, key_digest) DO UPDATE
+            SET body_digest = EXCLUDED.body_digest, decision_id = EXCLUDED.decision_id,
+                claimed_at = now()
+            WHERE k.decision_id = EXCLUDED.decision_id
+               OR k.claimed_at < now() - claim_retention()
+               OR (SELECT d.state FROM decision_state(p_org, k.decision_id) d) = 'free'
+        RETURNING k.decision_id
+    ) SELECT COALESCE(array_agg(decision_id), '{}') FROM claimed
+$$;
+
+CREATE FUNCTION spendra.forget_claims(p_org text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    WITH gone AS (
+        DELETE FROM idempotency_keys
+        WHERE org_id = p_org AND claimed_at < now() - claim_retention() RETURNING 1
+    ) SELECT count(*) FROM gone
+$$;
+
+-- Makes a group of reservations durable and returns the current generation; when that is not
+-- p_generation, nothing was written. `unwritten`: those that must not leave, because they were
+-- given up, their idempotency key is another's, or (all of them) spending is stopped.
+-- Arrays run in step; p_accounts holds ids joined by ','.
 CREATE FUNCTION spendra.reserve(
     p_org text, p_generation text, p_sidecar text, p_incarnation text, p_policy_version bigint[],
     p_reservation uuid[], p_decision uuid[], p_attempt smallint[], p_reserved_at timestamptz[],
     p_reserved bigint[], p_estimated bigint[], p_accounts text[], p_provider text[],
-    p_model text[], p_price_version text[], p_facts text[]
-) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    p_model text[], p_price_version text[], p_facts text[], p_slots text[],
+    p_retry_count smallint[], p_retry_of uuid[], p_key text[], p_body text[],
+    OUT generation text, OUT is_frozen boolean, OUT unwritten uuid[]
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+#variable_conflict use_column
 DECLARE
-    now_current text;
     batch bigint;
     held bigint;
+    mine uuid[];
+    written uuid[];
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(ledger_lock(p_org));
-    SELECT generation INTO now_current FROM generations WHERE org_id = p_org;
-    IF now_current IS DISTINCT FROM p_generation THEN
-        RETURN now_current;
+    SELECT g.generation, o.frozen_at IS NOT NULL INTO generation, is_frozen
+    FROM generations g JOIN organizations o ON o.id = g.org_id WHERE g.org_id = p_org;
+    IF generation IS DISTINCT FROM p_generation THEN
+        RETURN;
+    END IF;
+    IF is_frozen THEN
+        unwritten := p_reservation;
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM unnest(p_key) AS k(key) WHERE k.key <> '') THEN
+        mine := claim(p_org, p_decision, p_key, p_body);
     END IF;
     WITH written AS (
         INSERT INTO reservations (
             org_id, reservation_id, decision_id, attempt, sidecar_id, incarnation, generation,
             reserved_at, reserved_nanousd, estimated_nanousd, account_ids, provider, requested_model,
-            policy_version, price_version, facts)
+            policy_version, price_version, facts, slots, retry_count, retry_of)
         SELECT p_org, r.id, r.decision, r.attempt, p_sidecar, p_incarnation, p_generation, r.at, r.reserved,
                r.estimated, string_to_array(r.accounts, ','), r.provider, r.model,
-               r.policy_version, r.price_version, r.facts::jsonb
+               r.policy_version, r.price_version, r.facts::jsonb, r.slots, r.retry_count, r.retry_of
         FROM unnest(p_reservation, p_decision, p_attempt, p_reserved_at, p_reserved, p_estimated,
-                    p_accounts, p_provider, p_model, p_policy_version, p_price_version, p_facts)
+                    p_accounts, p_provider, p_model, p_policy_version, p_price_version, p_facts,
+                    p_slots, p_retry_count, p_retry_of, p_key)
           AS r(id, decision, attempt, at, reserved, estimated, accounts, provider, model,
-               policy_version, price_version, facts)
-        WHERE NOT EXISTS (
+               policy_version, price_version, facts, slots, retry_count, retry_of, key)
+        WHERE (r.key = '' OR r.decision = ANY (mine)) AND NOT EXISTS (
             SELECT FROM tombstones t WHERE t.org_id = p_org AND t.reservation_id = r.id)
         ON CONFLICT DO NOTHING
-        RETURNING reserved_nanousd
-    ) SELECT sum(reserved_nanousd) INTO held FROM written;
+        RETURNING reservation_id, reserved_nanousd
+    ) SELECT sum(reserved_nanousd), array_agg(reservation_id) INTO held, written FROM written;
+    IF cardinality(written) IS DISTINCT FROM cardinality(p_reservation) THEN
+        unwritten := ARRAY(
+            SELECT w.id FROM unnest(p_reservation) AS w(id) WHERE w.id NOT IN (
+                SELECT r.reservation_id FROM reservations r
+                WHERE r.org_id = p_org AND r.reservation_id = ANY (p_reservation)));
+    END IF;
     IF held IS NOT NULL THEN
         batch := nextval('spendra.batches');
         INSERT INTO ledger_entries (org_id, batch_id, kind, account, amount_nanousd)
         VALUES (p_org, batch, 'hold', 'encumbrance:held', held),
                (p_org, batch, 'hold', 'encumbrance:control', -held);
     END IF;
-    RETURN now_current;
+END $$;
+
+-- Makes an extension durable, once by its number; the hold is this much larger afterwards. When
+-- the generation returned is not p_generation, nothing was written. Not extended: it has ended,
+-- is lost, or an extension before this one is missing.
+CREATE FUNCTION spendra.extend(
+    p_org text, p_generation text, p_reservation uuid, p_number smallint, p_additional bigint,
+    OUT generation text, OUT extended boolean
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+#variable_conflict use_column
+DECLARE
+    batch bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(ledger_lock(p_org));
+    SELECT g.generation INTO generation FROM generations g WHERE g.org_id = p_org;
+    IF generation IS DISTINCT FROM p_generation THEN
+        RETURN;
+    END IF;
+    UPDATE reservations r
+    SET reserved_nanousd = r.reserved_nanousd + p_additional, extensions = p_number
+    WHERE r.org_id = p_org AND r.reservation_id = p_reservation AND r.state = 'reserved'
+      AND r.extensions = p_number - 1;
+    IF FOUND THEN
+        batch := nextval('spendra.batches');
+        INSERT INTO ledger_entries (org_id, batch_id, kind, account, amount_nanousd)
+        VALUES (p_org, batch, 'hold', 'encumbrance:held', p_additional),
+               (p_org, batch, 'hold', 'encumbrance:control', -p_additional);
+    END IF;
+    extended := EXISTS (
+        SELECT FROM reservations r
+        WHERE r.org_id = p_org AND r.reservation_id = p_reservation AND r.state = 'reserved'
+          AND r.extensions >= p_number);
 END $$;
 
 -- Ends a group of reservations, each once: the first outcome stays and is what repeats return.
@@ -84,13 +194,14 @@ BEGIN
             reserved_nanousd, estimated_nanousd, cost_nanousd, account_ids, provider,
             requested_model, model, upstream_status, usage_confidence, input_tokens,
             cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-            policy_version, price_version, facts, batch_id)
+            policy_version, price_version, facts, retry_count, retry_of, batch_id)
         SELECT c.org_id, c.reserved_at, c.reservation_id, c.decision_id, c.attempt, c.sidecar_id,
                g.outcome, g.reason, c.reserved_nanousd, c.estimated_nanousd,
                CASE g.outcome WHEN 'posted' THEN g.cost ELSE 0 END, c.account_ids, c.provider,
                c.requested_model, g.model, g.status, g.confidence, g.input, g.cached_input,
                g.cache_write, g.output, g.reasoning, c.policy_version,
-               COALESCE(NULLIF(g.price_version, ''), c.price_version), c.facts, batch
+               COALESCE(NULLIF(g.price_version, ''), c.price_version), c.facts, c.retry_count,
+               c.retry_of, batch
         FROM closed c JOIN given g ON g.id = c.reservation_id
         RETURNING *
     ), spend AS (
@@ -225,17 +336,39 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
         WHERE a.org_id = p_org AND a.window_end > now() - interval '1 hour')) t
 $$;
 
+-- The owner of a lost one is gone: it counts in no concurrency.
 CREATE FUNCTION spendra.open_reservations(p_org text)
 RETURNS TABLE (
-    reservation_id uuid, reserved_nanousd bigint, reserved_at timestamptz, account_ids text[])
+    reservation_id uuid, reserved_nanousd bigint, reserved_at timestamptz, account_ids text[],
+    extensions smallint, slots text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
-    SELECT reservation_id, reserved_nanousd, reserved_at, account_ids
+    SELECT reservation_id, reserved_nanousd, reserved_at, account_ids, extensions,
+           CASE state WHEN 'lost' THEN '' ELSE slots END
     FROM reservations WHERE org_id = p_org
 $$;
 
 CREATE FUNCTION spendra.min_policy_version(p_org text) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra
 RETURN (SELECT min_version FROM spendra.organizations WHERE id = p_org);
+
+CREATE FUNCTION spendra.is_frozen(p_org text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra
+RETURN (SELECT frozen_at IS NOT NULL FROM spendra.organizations WHERE id = p_org);
+
+-- Stops or resumes an organization's spending. Waits for a rebuild under way, which would write
+-- what it read before.
+CREATE FUNCTION spendra.freeze(p_org text, p_frozen boolean, p_reason text) RETURNS timestamptz
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+DECLARE
+    since timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
+    UPDATE organizations
+    SET frozen_at = CASE WHEN p_frozen THEN COALESCE(frozen_at, now()) END,
+        frozen_reason = CASE WHEN p_frozen THEN p_reason END
+    WHERE id = p_org RETURNING frozen_at INTO since;
+    RETURN since;
+END $$;
 
 CREATE FUNCTION spendra.record_refusals(
     p_org text, p_sidecar text, p_decision uuid[], p_at timestamptz[], p_status smallint[],
@@ -344,7 +477,8 @@ DO $$ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'spendra_sidecar') THEN
         GRANT USAGE ON SCHEMA spendra TO spendra_sidecar;
         GRANT EXECUTE ON FUNCTION
-            spendra.current_generation, spendra.reserve, spendra.settle, spendra.give_up,
+            spendra.current_generation, spendra.reserve, spendra.extend, spendra.settle,
+            spendra.give_up, spendra.decision_state, spendra.claim_holder, spendra.is_frozen,
             spendra.open_accounts, spendra.raise_generation, spendra.live_totals,
             spendra.open_reservations, spendra.min_policy_version, spendra.record_refusals,
             spendra.renew_lease, spendra.release_lease, spendra.account_totals
