@@ -19,6 +19,9 @@ ROUTES = [
     ("GET", "/v1/providers"),
     ("GET", "/v1/projects"),
     ("GET", "/v1/settings"),
+    ("GET", "/v1/organization"),
+    ("POST", "/v1/organization/freeze"),
+    ("POST", "/v1/organization/unfreeze"),
     ("GET", "/v1/sidecars"),
     ("GET", "/v1/ledger"),
     ("GET", "/v1/decisions/x"),
@@ -146,3 +149,15 @@ def test_pages_follow_one_another(org: Organization) -> None:
 @pytest.mark.parametrize("query", ["cursor=rubbish", "cursor=WzFd", "limit=0", "limit=5000"])
 def test_a_wrong_page_is_refused(org: Organization, query: str) -> None:
     org.get(f"/v1/keys?{query}", 422)
+
+
+def test_spending_is_stopped_and_resumed(org: Organization) -> None:
+    """What sidecars do then is tested beside the ledger."""
+    assert org.get("/v1/organization")["is_frozen"] is False
+    reason = {"reason": "a runaway agent"}
+    first = org.post("/v1/organization/freeze", reason, status=200)
+    again = org.post("/v1/organization/freeze", status=200)
+    assert first["is_frozen"]
+    assert (first["frozen_reason"], again["frozen_reason"]) == ("a runaway agent", None)
+    assert again["frozen_at"] == first["frozen_at"]
+    assert not org.post("/v1/organization/unfreeze", status=200)["is_frozen"]

@@ -13,6 +13,7 @@ from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.api.routes import (
     budgets,
+    freeze,
     health,
     keys,
     organizations,
@@ -25,6 +26,7 @@ from spendra_control_plane.api.routes import (
 
 ROOMS = (
     organizations,
+    freeze,
     scopes,
     keys,
     budgets,

@@ -266,6 +266,12 @@ class RulesBody(Body):
         return Rules(**said)
 
 
+class Freeze(Body):
+    """`reason` is for the people who ask why."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+
+
 class NewPolicy(Body):
     name: Name
     scope: ScopeSelector = Field(default_factory=dict)

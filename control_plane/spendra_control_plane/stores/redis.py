@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
 
-from spendra.balances import min_version_key
+from spendra.balances import frozen_key, min_version_key
 
 TIMEOUT_S = 1.0
 _RAISE = files(__package__).joinpath("raise_min_version.lua").read_text(encoding="utf-8")
@@ -17,6 +17,8 @@ FloorError = (OSError, TimeoutError, RedisError)
 
 class _Client(Protocol):
     def eval(self, script: str, numkeys: int, *keys_and_args: str) -> Any: ...
+    def set(self, name: str, value: int) -> Any: ...
+    def delete(self, name: str) -> Any: ...
     def ping(self) -> Any: ...
     async def aclose(self) -> None: ...
 
@@ -30,6 +32,11 @@ class Floor:
     async def raise_to(self, org_id: str, version: int) -> None:
         """Monotone: a lower version changes nothing. Raises one of FloorError."""
         await self._client.eval(_RAISE, 1, min_version_key(org_id), str(version))
+
+    async def set_frozen(self, org_id: str, *, is_frozen: bool) -> None:
+        """Set or remove the kill switch. Raises one of FloorError."""
+        key = frozen_key(org_id)
+        await (self._client.set(key, 1) if is_frozen else self._client.delete(key))
 
     async def ping(self) -> None:
         """Raises one of FloorError unless Redis answers."""

@@ -95,5 +95,6 @@ async def _sweep(pool: Pool, client: Client, org_id: str, config: Config) -> Non
     await sweep.forget_claims(pool, org_id)
     await sweep.post_lost(pool, org_id, config.lost_after_s)
     await sweep.fold(pool, org_id)
+    await sweep.freeze(pool, client, org_id)
     await sweep.let_go(pool, client, org_id)
     await sweep.reconcile(pool, client, org_id)

@@ -2,6 +2,7 @@
 
 import logging
 
+from spendra.balances import frozen_key
 from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.worker.holds import Client, Hold, Holds
 
@@ -68,6 +69,15 @@ async def let_go(pool: Pool, client: Client, org_id: str) -> int:
     for row in rows:
         await holds.let_go(row["reservation_id"])
     return len(rows)
+
+
+async def freeze(pool: Pool, client: Client, org_id: str) -> None:
+    """Bring the kill switch in Redis in line with Postgres."""
+    key, wanted = frozen_key(org_id), await pool.fetchval("SELECT spendra.is_frozen($1)", org_id)
+    if wanted == bool(await client.exists(key)):
+        return
+    _log.warning("%s: spending is %s in Redis too", org_id, "stopped" if wanted else "resumed")
+    await (client.set(key, 1) if wanted else client.delete(key))
 
 
 async def forget_claims(pool: Pool, org_id: str) -> None:

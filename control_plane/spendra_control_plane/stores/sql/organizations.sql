@@ -22,6 +22,12 @@ UPDATE spendra.organizations SET default_output_tokens = $2 WHERE id = $1;
 -- name: settings
 SELECT default_output_tokens FROM spendra.organizations WHERE id = $1;
 
+-- name: freeze
+SELECT spendra.freeze($1, $2, $3);
+
+-- name: freeze_state
+SELECT name, frozen_at, frozen_reason FROM spendra.organizations WHERE id = $1;
+
 -- name: a_secret
 SELECT id, key_pepper_sealed FROM spendra.organizations ORDER BY created_at LIMIT 1;
 
