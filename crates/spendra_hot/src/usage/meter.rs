@@ -91,11 +91,14 @@ impl Meter {
     pub fn metered(&self) -> Metered {
         match &self.framing {
             Framing::Open | Framing::Opaque => Metered::default(),
-            Framing::Events(events) => Metered {
-                finished: events.tally.stream_finished(),
-                delivered: events.delivered.clone(),
-                ..events.tally.metered(self.dialect)
-            },
+            Framing::Events(events) => {
+                let tally = events.tally();
+                Metered {
+                    finished: tally.stream_finished(),
+                    delivered: events.delivered.clone(),
+                    ..tally.metered(self.dialect)
+                }
+            }
             Framing::Json(values) => Metered {
                 finished: values.finished(),
                 delivered: values.delivered.clone(),

@@ -4,6 +4,7 @@
 
 mod event;
 pub mod hide;
+mod latest;
 mod meter;
 mod read;
 mod sse;

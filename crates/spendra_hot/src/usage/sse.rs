@@ -1,10 +1,12 @@
 //! Server-sent events: lines are cut out of the stream, and only those that can say something
 //! about usage, model, end or error are parsed.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::latest::Latest;
 use super::tally::Tally;
 use super::text::Delivered;
 
@@ -33,7 +35,8 @@ pub(super) struct Sse {
     partial: Vec<u8>,
     /// An event whose JSON spans several `data:` lines.
     pending: Vec<u8>,
-    pub tally: Tally,
+    tally: Tally,
+    latest: Latest,
     pub delivered: Delivered,
     gave_up: bool,
 }
@@ -61,6 +64,12 @@ impl Sse {
         let last = std::mem::take(&mut self.partial);
         self.line(&last);
         self.line(b"");
+        self.latest.read(&mut self.tally);
+    }
+
+    /// What the events so far say together.
+    pub fn tally(&self) -> Cow<'_, Tally> {
+        self.latest.with(&self.tally)
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -114,7 +123,7 @@ impl Sse {
         let kind = leading_type(json);
         self.delivered.collect(kind, json);
         if wants(kind, json, self.tally.model.is_none()) {
-            self.tally.read(json);
+            self.latest.hear(json, &mut self.tally);
         }
     }
 }

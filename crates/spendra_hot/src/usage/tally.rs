@@ -20,7 +20,7 @@ enum Shape {
     Characters,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // four independent things that an answer may say
 pub(super) struct Tally {
     usage: Option<(Shape, Object)>,

@@ -14,6 +14,8 @@ const MAX_CHOICES: usize = 128;
 
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\":"));
 static INDEX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"index\":"));
+static METADATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usageMetadata\""));
+static CANDIDATES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"candidates\""));
 static CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"choices\""));
 
 /// Bounded: what was delivered, per choice, still escaped as in JSON.
@@ -71,8 +73,10 @@ impl Delivered {
     fn untyped(&mut self, json: &[u8]) {
         let start = CHOICES.find(json);
         let Some(first) = DELTA.find(json) else {
-            let keys = if start.is_some() { TEXT } else { BODY };
-            return self.walk(0, json, keys);
+            return match start {
+                Some(_) => self.walk(0, json, TEXT),
+                None => self.walk(0, before_usage(json), BODY),
+            };
         };
         let keys = if start.is_some() { CHAT } else { TYPED_DELTA };
         let mut from = start.unwrap_or(first);
@@ -160,6 +164,17 @@ const BODY: Keys = |key| {
             | b"code"
     )
 };
+
+/// Gemini says in each event, behind the text, what all was used so far.
+fn before_usage(json: &[u8]) -> &[u8] {
+    let (text, usage) = json
+        .split_at_checked(METADATA.find(json).unwrap_or(json.len()))
+        .unwrap_or((json, &[]));
+    match CANDIDATES.find(usage) {
+        Some(_) => json,
+        None => text,
+    }
+}
 
 fn after(json: &[u8], at: usize) -> &[u8] {
     let at = at.saturating_add(DELTA.needle().len());

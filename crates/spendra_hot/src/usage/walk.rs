@@ -66,12 +66,16 @@ impl<'a> Walk<'a> {
     /// The string whose quote was just passed, perhaps cut; stands behind it then.
     fn string(&mut self) -> &'a [u8] {
         let start = self.at;
-        while let Some(byte) = self.json.get(self.at) {
-            match byte {
-                b'"' => break,
-                b'\\' => self.at = self.at.saturating_add(2),
-                _ => self.at = self.at.saturating_add(1),
+        while let Some(rest) = self.json.get(self.at..) {
+            let Some(found) = memchr::memchr2(b'"', b'\\', rest) else {
+                self.at = self.json.len();
+                break;
+            };
+            self.at = self.at.saturating_add(found);
+            if rest.get(found) == Some(&b'"') {
+                break;
             }
+            self.at = self.at.saturating_add(2);
         }
         let end = self.at.min(self.json.len());
         self.at = end.saturating_add(1);
