@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
-from spendra.command.simulator.tokens import count_chat_tokens, count_tokens
+from spendra.command.simulator.speech.tokens import count_chat_tokens, count_tokens
 
 MODEL = "gpt-4o-mini"
 MESSAGES: list[ChatCompletionMessageParam] = [

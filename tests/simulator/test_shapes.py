@@ -70,7 +70,7 @@ def test_a_stream_is_data_only_and_ends_with_done(http: httpx.Client) -> None:
 
 def test_any_prefix_before_the_version_is_served(http: httpx.Client) -> None:
     assert http.post(f"/openai/eu{CHAT}", json=BODY).status_code == 200
-    assert http.post("/v1/embeddings", json=BODY).status_code == 404
+    assert http.post("/v1/unheard-of", json=BODY).status_code == 404
     assert http.get(CHAT).status_code == 404
 
 
@@ -90,6 +90,7 @@ def test_what_arrived_is_remembered_without_its_body(http: httpx.Client) -> None
         "serial": 1,
         "method": "POST",
         "path": CHAT,
+        "provider": "openai",
         "model": "gpt-4o-mini",
         "max_tokens": 2,
         "stream": True,
@@ -143,7 +144,8 @@ def test_a_delay_holds_up_nobody_else(http: httpx.Client, provider_url: str) -> 
 
 def test_requests_that_come_together_are_answered_in_order(provider_url: str) -> None:
     lines = "".join(
-        f"GET /v1/{path} HTTP/1.1\r\nhost: x\r\nx-simulate: delay-ms={delay}\r\n\r\n"
+        f"GET /v1/{path} HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: Bearer sk\r\nx-simulate: delay-ms={delay}\r\n\r\n"
         for path, delay in (("models", 30), ("nothing", 0), ("models", 1))
     )
     address = urlsplit(provider_url)

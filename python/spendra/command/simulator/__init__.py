@@ -1,5 +1,5 @@
-"""`spendra simulate-provider`: a provider that answers in OpenAI's shape, costs nothing, and
-fails on request. True token counts; every shape and failure is an option or an `x-simulate` word.
+"""`spendra simulate-provider`: every provider, each in its own shape, costs nothing and fails on
+request. True token counts; every shape and failure is an option or an `x-simulate` word.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from spendra.command.simulator.shape import Shape
 _HOST = "127.0.0.1"
 _EPILOG = """\
 Any request may ask for its own answer: x-simulate: status=429,delay-ms=50,chunk-ms=10,tokens=200,
-cut-after=3,no-usage,usage-twice,drop,replay=ID. GET /simulator/requests tells what arrived and
-how it ended; DELETE starts that count again."""
+cut-after=3,error-after=3,cached=5,reasoning=5,model=NAME,no-usage,usage-twice,drop,replay=ID.
+GET /simulator/requests tells what arrived and how it ended; DELETE starts that count again."""
 
 
 def main(argv: list[str]) -> int:

@@ -138,9 +138,11 @@ class Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
+        path, _, query = self._target.decode("latin-1").partition("?")
         request = Request(
             method=self._parser.get_method().decode("latin-1"),
-            path=self._target.partition(b"?")[0].decode("latin-1"),
+            path=path,
+            query=query,
             headers=self._headers,
             body=bytes(self._body),
         )

@@ -17,6 +17,7 @@ class Entry(msgspec.Struct):
     serial: int
     method: str
     path: str
+    provider: str = ""
     model: str | None = None
     max_tokens: int | None = None
     stream: bool = False

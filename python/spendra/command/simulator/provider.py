@@ -6,87 +6,146 @@ from typing import Final
 
 import msgspec
 
-from spendra.command.simulator import chat
-from spendra.command.simulator.answer import Answer, Headers, Request, error
+from spendra.command.simulator.answer import Answer, Request
+from spendra.command.simulator.call import Call, Refused
 from spendra.command.simulator.journal import Entry
+from spendra.command.simulator.protocols import families, operations, responses
+from spendra.command.simulator.protocols.chat import answer_id
+from spendra.command.simulator.protocols.operations import Talk
 from spendra.command.simulator.replay import Corpus
 from spendra.command.simulator.shape import Shape
+from spendra.command.simulator.speech import Speech, speak
+from spendra.command.simulator.store import Store
 
 _OK: Final = 200
-_MODELS: Final = ("gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano")
+_JSON: Final = (("content-type", "application/json"),)
 
 
 class Provider:
-    """Answers as OpenAI does; a corpus lets it answer as any provider did."""
+    """Answers as each provider does; a corpus lets it answer as any of them did."""
 
     def __init__(self, corpus: Corpus | None = None) -> None:
         self._corpus = corpus
-        self._decode = msgspec.json.Decoder(chat.ChatRequest).decode
+        self._store = Store()
 
     def answer(self, request: Request, shape: Shape, entry: Entry) -> Answer:
         """The answer; what the request asked for is noted in `entry`."""
-        answer = self._answer(request, shape, entry)
-        if shape.replay is None:
-            headers = answer.headers + _provider_headers(entry.serial, shape)
-            answer = replace(answer, headers=headers)
+        named = request.path.split("/", 2)[1]
+        if shape.replay is not None:
+            answer, entry.provider = self._replayed(shape.replay), named
+        else:
+            answer, family = self._answered(request, shape, entry, families.FAMILIES.get(named))
+            headers = families.headers(family, entry.serial)
+            answer = replace(answer, headers=answer.headers + headers)
+            entry.provider = named if named in families.FAMILIES else family
         entry.status = answer.status
         return answer
 
-    def _answer(self, request: Request, shape: Shape, entry: Entry) -> Answer:
-        if shape.replay is not None:
-            return self._replayed(shape.replay)
-        if request.path.endswith("/v1/chat/completions") and request.method == "POST":
-            return self._chat(request, shape, entry)
-        if shape.status != _OK:
-            return error(shape.status)
-        if request.path.endswith("/v1/models") and request.method == "GET":
-            return _models()
-        return error(404, f"Invalid URL ({request.method} {request.path})")
-
     def _replayed(self, case_id: str) -> Answer:
         recorded = self._corpus.answer(case_id) if self._corpus else None
-        return recorded or error(400, f"x-simulate: no recorded answer {case_id!r} (see --replay)")
+        missing = f"x-simulate: no recorded answer {case_id!r} (see --replay)"
+        return recorded or families.error("openai", Refused(400, missing))
 
-    def _chat(self, request: Request, shape: Shape, entry: Entry) -> Answer:
+    def _answered(
+        self, request: Request, shape: Shape, entry: Entry, named: str | None
+    ) -> tuple[Answer, str]:
+        found = operations.find(request.method, request.path)
+        family = named or _family(request, found[0].family if found else "openai")
+        call = Call(
+            request=request,
+            shape=shape,
+            entry=entry,
+            family=family,
+            words=found[1] if found else {},
+            store=self._store,
+            now=int(time.time()),
+            again=_again,
+        )
+        wrapped = family == "google" and request.path.endswith("/chat/completions")
         try:
-            asked = self._decode(request.body)
-        except msgspec.MsgspecError as broken:
-            return error(400, f"We could not parse the JSON body of your request: {broken}")
-        entry.model, entry.max_tokens = asked.model, asked.output_limit
-        entry.stream = bool(asked.stream)
-        if not request.headers.get("authorization", "").startswith("Bearer "):
-            return error(401, "You didn't provide an API key.")
-        if shape.status != _OK:
-            return error(shape.status)
-        return _completion(asked, request.body, shape, entry.serial)
+            if found:
+                families.check_credential(request, family)
+            return _perform(call, found[0].does if found else None), family
+        except Refused as refused:
+            wrapped = wrapped or _in_an_array(request)
+            return families.error(family, refused, wrapped=wrapped), family
 
 
-def _completion(asked: chat.ChatRequest, body: bytes, shape: Shape, serial: int) -> Answer:
+def _family(request: Request, of_the_path: str) -> str:
+    """Anthropic's SDK names its version in a header, also on paths that OpenAI has as well."""
+    asks_anthropic = "anthropic-version" in request.headers and of_the_path == "openai"
+    return "anthropic" if asks_anthropic else of_the_path
+
+
+def _in_an_array(request: Request) -> bool:
+    """Google's streams are arrays unless events are asked for."""
+    streams = request.path.endswith(":streamGenerateContent")
+    return streams and request.parameter("alt") != "sse"
+
+
+def _perform(call: Call, does: Talk | operations.Handler | None) -> Answer:
+    if isinstance(does, Talk):
+        return _talk(call, does)
+    if call.shape.status != _OK:
+        raise Refused(call.shape.status)
+    if does is None:
+        raise Refused(404, f"Invalid URL ({call.request.method} {call.request.path})")
+    return _written(does(call))
+
+
+def _again(call: Call) -> Answer:
+    """One request of a batch, answered; its errors are answers too."""
+    found = operations.find(call.request.method, call.request.path)
     try:
-        done = chat.complete(asked, body, shape, serial, int(time.time()))
-    except ValueError as unreadable:
-        return error(400, str(unreadable), param="messages")
+        return _perform(call, found[0].does if found else None)
+    except Refused as refused:
+        return families.error(call.family, refused)
+
+
+def _talk(call: Call, talk: Talk) -> Answer:
+    if talk is operations.GEMINI and _in_an_array(call.request):
+        talk = operations.GEMINI_ARRAY
+    asked = talk.read(call)
+    entry = call.entry
+    entry.model, entry.max_tokens, entry.stream = asked.model, asked.limit, asked.stream
+    if call.shape.status != _OK:
+        raise Refused(call.shape.status)
+    speech = speak(asked, call.shape, entry.serial, call.now)
+    _remember(call, talk, speech)
     if asked.stream:
-        kind, pieces = "text/event-stream; charset=utf-8", chat.streamed(done, shape)
-    else:
-        kind, pieces = "application/json", [chat.plain(done, shape)]
-    headers = (("content-type", kind),)
-    return Answer(status=_OK, headers=headers, pieces=pieces, streamed=bool(asked.stream))
+        return _streamed(call, talk, speech)
+    body = talk.plain(speech, call.family)
+    if asked.background:
+        body = _queued(call, speech)
+    return _written(body)
 
 
-def _provider_headers(serial: int, shape: Shape) -> Headers:
-    return (
-        ("openai-organization", "simulated"),
-        ("openai-processing-ms", str(shape.delay_ms)),
-        ("openai-version", "2020-10-01"),
-        ("x-request-id", f"req_sim{serial:029d}"),
-    )
+def _remember(call: Call, talk: Talk, speech: Speech) -> None:
+    """What can be asked about later: OpenRouter's generation, a response."""
+    if call.family == "openrouter":
+        counts = {"input_tokens": speech.input_tokens, "output_tokens": speech.output_tokens}
+        call.store.put(answer_id(speech, call.family), {"entry": call.entry, **counts})
+    elif talk.name == "responses":
+        call.store.put(responses.identity(speech), responses.plain(speech, call.family))
 
 
-def _models() -> Answer:
-    models = [
-        {"id": name, "object": "model", "created": 1715367049, "owned_by": "system"}
-        for name in _MODELS
-    ]
-    body = msgspec.json.encode({"object": "list", "data": models})
-    return Answer(status=_OK, headers=(("content-type", "application/json"),), pieces=[body])
+def _queued(call: Call, speech: Speech) -> dict[str, object]:
+    later = responses.plain(speech, call.family)
+    queued = responses.queued(speech)
+    call.store.put(queued["id"], queued | {"later": later | {"background": True}})
+    return queued
+
+
+def _streamed(call: Call, talk: Talk, speech: Speech) -> Answer:
+    pieces = talk.streamed(speech, call.family)
+    if call.shape.error_after is not None:
+        broken = families.stream_error(call.family, talk.name)
+        pieces = [*pieces[: call.shape.error_after], broken]
+    headers = (("content-type", talk.content_type),)
+    return Answer(status=_OK, headers=headers, pieces=pieces, streamed=True)
+
+
+def _written(body: object) -> Answer:
+    if isinstance(body, Answer):
+        return body
+    return Answer(status=_OK, headers=_JSON, pieces=[msgspec.json.encode(body)])

@@ -5,9 +5,11 @@ import signal
 import sys
 
 from spendra.command.arguments import EX_UNAVAILABLE, CommandError
-from spendra.command.simulator.answer import Answer, Request, error
+from spendra.command.simulator.answer import Answer, Request
+from spendra.command.simulator.call import Refused
 from spendra.command.simulator.connection import Connection, Play
 from spendra.command.simulator.journal import Entry, Journal
+from spendra.command.simulator.protocols import families
 from spendra.command.simulator.provider import Provider
 from spendra.command.simulator.shape import Shape, ShapeError, shaped
 
@@ -37,7 +39,7 @@ class Simulator:
             shape = shaped(self._defaults, request.headers.get("x-simulate", ""))
         except ShapeError as unknown:
             entry.status = 400
-            return error(entry.status, str(unknown)), Shape()
+            return families.error("openai", Refused(entry.status, str(unknown))), Shape()
         return self._provider.answer(request, shape, entry), shape
 
     def _journaled(self, method: str) -> Answer:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from functools import lru_cache
 from typing import Final
 
-from spendra.command.simulator.tokens import count_tokens
+from spendra.command.simulator.speech.tokens import count_tokens
 
 # Everyday words: one token each in OpenAI's encodings, so that a length is met exactly.
 _WORDS: Final = (
