@@ -1,0 +1,50 @@
+-- The record behind the ledger: corrections, and which limits were in force when.
+
+-- A correction of what was booked, never an edit: `amount_nanousd` is added to what the accounts
+-- show as settled. `kind`: `price` and `manual` by an operator; `evidence`, when a settlement came
+-- after its lost reservation had been ended without it.
+CREATE TABLE spendra.adjustments (
+    org_id          text NOT NULL,
+    adjustment_id   uuid NOT NULL DEFAULT gen_random_uuid(),
+    booked_at       timestamptz NOT NULL DEFAULT now(),
+    batch_id        bigint NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('price', 'manual', 'evidence')),
+    amount_nanousd  bigint NOT NULL,
+    reason          text NOT NULL,
+    booked_by       text NOT NULL,
+    decision_id     uuid,
+    reservation_id  uuid,
+    account_ids     text[] NOT NULL,
+    expense         text NOT NULL,
+    payable         text NOT NULL,
+    PRIMARY KEY (org_id, adjustment_id)
+);
+CREATE INDEX adjustments_by_decision ON spendra.adjustments (org_id, decision_id);
+
+-- Every limit that a budget has had: an account may hold more than its limit allows only when the
+-- limit was lowered. No limit: the budget was soft.
+CREATE TABLE spendra.budget_limits (
+    org_id         text NOT NULL,
+    budget_id      text NOT NULL,
+    version        bigint NOT NULL,
+    kind           text NOT NULL,
+    limit_nanousd  bigint NOT NULL,
+    since          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (org_id, budget_id, version, kind, since)
+);
+CREATE FUNCTION spendra.remember_limit() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+BEGIN
+    INSERT INTO budget_limits (org_id, budget_id, version, kind, limit_nanousd)
+    VALUES (NEW.org_id, NEW.id, NEW.version, NEW.kind, NEW.limit_nanousd);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER remember_limit AFTER INSERT OR UPDATE OF limit_nanousd, kind ON spendra.budgets
+    FOR EACH ROW EXECUTE FUNCTION spendra.remember_limit();
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON spendra.adjustments
+    FOR EACH ROW EXECUTE FUNCTION spendra.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.adjustments
+    EXECUTE FUNCTION spendra.refuse_change();
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA spendra FROM PUBLIC;
