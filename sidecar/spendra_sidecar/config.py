@@ -30,6 +30,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     snapshot_public_key: bytes
     database_url: str
+    is_pooled: bool
+    """Postgres is reached through a pooler in transaction mode."""
     redis_url: str
     max_body_bytes: int
     max_staleness_s: int
@@ -53,6 +55,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         token=token,
         snapshot_public_key=_public_key(env),
         database_url=_url(env, "SPENDRA_DATABASE_URL", ("postgres", "postgresql")),
+        is_pooled=_choice(env, "SPENDRA_DATABASE_POOLER", ("none", "transaction")) == "transaction",
         redis_url=_url(env, "SPENDRA_REDIS_URL", ("redis", "rediss", "unix")),
         max_body_bytes=_number(env, "SPENDRA_MAX_BODY_BYTES", 20 << 20, 1 << 10, 1 << 30),
         max_staleness_s=_number(env, "SPENDRA_MAX_STALENESS_S", 86_400, 1, 10**9),
@@ -80,6 +83,15 @@ def _number(env: Mapping[str, str], name: str, default: int, least: int, most: i
         msg = f"{name} must be a whole number from {least} to {most}, not {text!r}"
         raise ConfigError(msg)
     return int(text)
+
+
+def _choice(env: Mapping[str, str], name: str, known: tuple[str, ...]) -> str:
+    """The first of `known` unless set."""
+    value = env.get(name, known[0])
+    if value not in known:
+        msg = f"{name} must be {' or '.join(known)}, not {value!r}"
+        raise ConfigError(msg)
+    return value
 
 
 def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:

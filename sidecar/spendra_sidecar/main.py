@@ -48,7 +48,10 @@ def main(argv: list[str]) -> int:
 async def _run(config: Config) -> int:
     metrics = Metrics()
     balances = Balances(config.redis_url, config.org_id, config.store_timeout_s)
-    books = Books(config.database_url, config.org_id, config.sidecar_id, config.store_timeout_s)
+    books = Books(
+        config.database_url, config.org_id, config.sidecar_id, config.store_timeout_s,
+        is_pooled=config.is_pooled,
+    )  # fmt: skip
     journal = Journal(config.state_dir / "journal.jsonl")
     ledger = Ledger(balances, books, journal, metrics)
     receiver = Receiver(config, metrics)

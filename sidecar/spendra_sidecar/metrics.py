@@ -46,6 +46,10 @@ class Metrics:
         self.journaled = self._counter(
             "spendra_settlements_journaled", "Settlements that had to wait in the local journal."
         )
+        self.refused_settlements = self._counter(
+            "spendra_settlements_refused",
+            "Settlements that Postgres refuses for their content, set aside in a file.",
+        )
         self.moves_left = self._counter(
             "spendra_moves_left", "Settlements whose live balance the worker has to correct."
         )

@@ -99,3 +99,13 @@ def test_a_policys_token_limit_answers_429_and_403_where_no_minute_has_room(
     assert seen
     assert {found["code"] for found in seen} == {"rate_limited"}
     assert {found["tokens_per_minute"] for found in seen} == {150}
+
+
+def test_a_label_that_no_book_can_hold_is_refused_and_harms_nobody(system: System) -> None:
+    reached = system.provider()["total"]
+    with pytest.raises(openai.BadRequestError) as caught:
+        system.openai(max_retries=0).chat.completions.create(
+            model="gpt-4o", messages=MESSAGES, metadata={"feature": "a\0b"}
+        )
+    assert refusal(caught.value)["code"] == "body_invalid"
+    assert system.provider()["total"] == reached

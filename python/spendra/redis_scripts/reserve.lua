@@ -21,7 +21,7 @@
 --       then L times: requests_per_minute | tokens_per_minute | max_concurrency, policy id, most
 --       then, with a claim: decision id, body digest, decision that it may replace, seconds it stays
 -- Returns an array that begins with one of
---   HELD, then settled + held of each account before this hold
+--   HELD, server ms, then settled + held of each account before this hold
 --   EXHAUSTED, account position (from 1), its settled + held, settled, limit
 --   LIMITED, limit position (from 1), ms until the next request may pass
 --   CLAIMED, "<decision id>:<body digest>" of the request that has the idempotency key
@@ -72,8 +72,7 @@ for position = 1, accounts do
 end
 if #unseeded > 1 then return unseeded end
 
-local answer = {'HELD'}
-for position = 1, accounts do answer[position + 1] = taken[position] end
+local answer = {'HELD', string.format('%.0f', now_ms), unpack(taken)}
 if redis.call('HEXISTS', KEYS[5], id) == 1 then return answer end
 
 local newer = {}

@@ -18,8 +18,12 @@ from spendra_sidecar.ledger.calls import (
     GenerationLost,
     Post,
 )
+from spendra_sidecar.ledger.clock import StoreClock
 from spendra_sidecar.ledger.resp import Command, ReplyError, Resp, RespError
 from spendra_sidecar.ledger.words import Reservation
+
+_NAMES = 7
+"""Of `spendra.balances.Keys`: whole keys; the rest are prefixes of many."""
 
 
 class Total(NamedTuple):
@@ -52,11 +56,13 @@ class Balances:
     def __init__(self, url: str, org_id: str, timeout_s: float) -> None:
         self._org_id = org_id
         self._resp = Resp(url, timeout_s)
+        self.clock = StoreClock()
 
     async def reserve(self, generation: str, group: Sequence[Reservation]) -> list[Answer]:
         """One pipeline for the group; each reservation is judged on its own, in order."""
         make = Calls(self._org_id, generation)
         answers = await self._execute([make.reserve(reservation) for reservation in group])
+        calls.set_clock(self.clock, answers)
         return [
             calls.verdict(answer, reservation, generation)
             for answer, reservation in zip(answers, group, strict=True)
@@ -108,6 +114,16 @@ class Balances:
         for answer in await self._execute(commands):
             if isinstance(answer, ReplyError):
                 raise BalancesUnavailableError(str(answer)) from answer
+
+    async def hear_time(self) -> None:
+        """Set the clock before the first hold."""
+        [answer] = await self._execute([("TIME",)])
+        if not isinstance(answer, ReplyError):
+            self.clock.heard(int(answer[0]) * 1000 + int(answer[1]) // 1000)
+
+    async def forget(self, generation: str) -> None:
+        """Remove the data of a closed generation; idempotency keys and tombstones expire."""
+        await self._execute([("UNLINK", *Calls(self._org_id, generation).names[:_NAMES])])
 
     async def close(self) -> None:
         self._resp.close()

@@ -38,25 +38,37 @@ class BooksUnavailableError(Exception):
     """Postgres did not answer, or refused; whether it acted is not known."""
 
 
+class BooksRefusedError(BooksUnavailableError):
+    """Postgres refused what was asked for its content: asking again cannot help."""
+
+
 class Written(NamedTuple):
     """What became of a group's durable write."""
 
     generation: str | None
     """The current one; when it is not the one that was named, nothing was written."""
-    is_frozen: bool
     unwritten: "frozenset[UUID]"
     """Those that must not leave: given up, or their idempotency key is another's."""
+    is_frozen: bool = False
 
 
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
+def _is_about_content(error: Exception) -> bool:
+    """Values that Postgres, or the client before it, does not take."""
+    if isinstance(error, asyncpg.DataError | asyncpg.IntegrityConstraintViolationError):
+        return True
+    return isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError)
+
+
 class Line:
     """One connection to Postgres, opened when needed and again after it broke."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, *, is_pooled: bool) -> None:
         self._url = url
         self._timeout_s = timeout_s
+        self._is_pooled = is_pooled
         self._connection: Any = None
         self._lock = asyncio.Lock()
 
@@ -66,17 +78,33 @@ class Line:
 
     @asynccontextmanager
     async def use(self) -> "AsyncIterator[Any]":
-        """The connection, for one caller at a time. Raises BooksUnavailableError."""
+        """The connection, for one caller at a time.
+
+        Raises BooksUnavailableError, or BooksRefusedError.
+        """
         async with self._lock:
             try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await asyncpg.connect(
-                        self._url, timeout=self._timeout_s, command_timeout=self._timeout_s
-                    )
-                yield self._connection
+                connection = await self._connected()
+                if self._is_pooled:
+                    async with connection.transaction():
+                        yield connection
+                else:
+                    yield connection
             except _FAILURES as error:
+                if _is_about_content(error):
+                    raise BooksRefusedError(str(error)) from error
                 self._drop()
                 raise BooksUnavailableError(str(error) or type(error).__name__) from error
+
+    async def _connected(self) -> Any:
+        """Behind a pooler in transaction mode, a statement prepared in one transaction is not
+        there in the next: nothing is kept prepared, and each use is one transaction."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._url, timeout=self._timeout_s, command_timeout=self._timeout_s,
+                statement_cache_size=0 if self._is_pooled else 100,
+            )  # fmt: skip
+        return self._connection
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -92,14 +120,15 @@ class Line:
 class Books:
     """One organization's books, as one sidecar may write them."""
 
-    def __init__(self, url: str, org_id: str, sidecar_id: str, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, org_id: str, sidecar_id: str, timeout_s: float, *, is_pooled: bool = False
+    ) -> None:
         self._org_id = org_id
         self._sidecar_id = sidecar_id
         self._incarnation = secrets.token_hex(8)
         """Another at each start: what an earlier one left open can be told apart."""
-        self._reserving = [Line(url, timeout_s) for _ in range(_WRITERS)]
-        self._settling = Line(url, timeout_s)
-        self._asking = Line(url, timeout_s)
+        lines = [Line(url, timeout_s, is_pooled=is_pooled) for _ in range(_WRITERS + 2)]
+        self._settling, self._asking, *self._reserving = lines
 
     async def reserve(self, generation: str, group: Sequence[Reservation]) -> Written:
         """Make a group durable."""
@@ -108,7 +137,7 @@ class Books:
             current, is_frozen, unwritten = await connection.fetchrow(
                 _RESERVE, self._org_id, generation, self._sidecar_id, self._incarnation, *columns
             )
-        return Written(current, bool(is_frozen), frozenset(unwritten or ()))
+        return Written(current, frozenset(unwritten or ()), bool(is_frozen))
 
     async def extend(
         self, generation: str, reservation_id: "UUID", number: int, additional_nanousd: int

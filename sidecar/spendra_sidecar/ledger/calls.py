@@ -1,6 +1,6 @@
 """Calls of the balance scripts, and their answers read: no I/O. Shapes: the scripts' headers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from spendra.balances import (
     script,
 )
 from spendra.periods import FOREVER_S
+from spendra_sidecar.ledger.clock import StoreClock
 from spendra_sidecar.ledger.resp import Command, ReplyError
 from spendra_sidecar.ledger.words import (
     Account,
@@ -157,6 +158,15 @@ def extended(answer: Any, reservation: Reservation, generation: str) -> Answer:
     return verdict(answer, reservation, generation)
 
 
+def set_clock(clock: StoreClock, answers: Sequence[Any]) -> None:
+    """By what the reserve script says of the time: the newest is last."""
+    said = {answer[0]: answer[1] for answer in answers if isinstance(answer, list) and answer[1:]}
+    if b"PERIOD" in said:
+        clock.contradicted(int(said[b"PERIOD"]))
+    elif b"HELD" in said:
+        clock.heard(int(said[b"HELD"]))
+
+
 def verdict(answer: Any, reservation: Reservation, generation: str) -> Answer:
     """Of the reserve script. Raises BalancesUnavailableError."""
     gone = lost(answer, generation)
@@ -170,7 +180,7 @@ def verdict(answer: Any, reservation: Reservation, generation: str) -> Answer:
 
 
 def _held(rest: list[bytes], reservation: Reservation) -> Answer:
-    return Held(tuple(int(taken) + reservation.amount_nanousd for taken in rest))
+    return Held(tuple(int(taken) + reservation.amount_nanousd for taken in rest[1:]))
 
 
 def _exhausted(rest: list[bytes], reservation: Reservation) -> Answer:

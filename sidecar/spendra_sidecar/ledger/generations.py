@@ -1,6 +1,7 @@
 """Which rebuild of the live balances is current, and rebuilding them when they are lost."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -36,6 +37,7 @@ class Generations:
             if self.current != seen:
                 return
             try:
+                await self._balances.hear_time()
                 current = await self._books.current_generation()
                 if current is not None and current != seen:
                     self.current = current
@@ -47,13 +49,18 @@ class Generations:
     async def _rebuild(self, lost: str | None) -> None:
         started = time.monotonic()
         new = secrets.token_hex(8)
-        async with self._books.rebuilding(lost, new) as (current, state):
-            if state is not None:
-                await self._balances.rebuild(new, state)
+        try:
+            async with self._books.rebuilding(lost, new) as (current, state):
+                if state is not None:
+                    await self._balances.rebuild(new, state)
+        except BalancesUnavailableError:
+            await self._forget(new)
+            raise
         self.current = current
         self._outages.answered()
         if state is None:
             return
+        await self._forget(lost)
         self._metrics.rebuilds.inc()
         _log.warning(
             "rebuilt the balances from Postgres: %d accounts, %d open holds, %.0f ms",
@@ -61,3 +68,9 @@ class Generations:
             len(state.holds),
             (time.monotonic() - started) * 1000,
         )
+
+    async def _forget(self, closed: str | None) -> None:
+        """Its data can be read by nobody; what cannot be removed now only takes room."""
+        if closed:
+            with contextlib.suppress(BalancesUnavailableError):
+                await self._balances.forget(closed)

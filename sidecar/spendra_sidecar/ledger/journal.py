@@ -1,6 +1,7 @@
 """Settlements that Postgres cannot take yet, on disk until they land."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from uuid import UUID
 import msgspec
 
 from spendra_sidecar.ledger.words import Outcome
+
+_log = logging.getLogger(__name__)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -21,52 +24,92 @@ class Row(msgspec.Struct, frozen=True):
     def columns(self) -> tuple[Any, ...]:
         """In the order of the ledger's settle function."""
         end, tokens = self.end, self.end.tokens
+        # A provider chooses the model's name, and no text in Postgres holds a NUL.
+        model = end.model.replace("\0", "")
         return (
-            self.reservation_id, end.outcome, end.reason, end.cost_nanousd, end.model, end.status,
+            self.reservation_id, end.outcome, end.reason, end.cost_nanousd, model, end.status,
             end.confidence, tokens.input, tokens.cached_input, tokens.cache_write, tokens.output,
             tokens.reasoning, end.price_version,
         )  # fmt: skip
 
 
 class Journal:
-    """An append-only file of rows, synced before `keep` returns and emptied once all landed."""
+    """An append-only file of rows, synced before `keep` returns and emptied once all landed.
+
+    Beside it, `<name>.refused.jsonl` holds what Postgres refuses for its content and lines that
+    cannot be read: for people to look at, never removed here.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._refused = path.with_suffix(".refused.jsonl")
         self._changing = asyncio.Lock()
-        self.pending: list[Row] = _read(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.pending: list[Row] = self._read()
+
+    @property
+    def refused_path(self) -> Path:
+        return self._refused
 
     async def keep(self, rows: Sequence[Row]) -> None:
         async with self._changing:
             self.pending.extend(rows)
-            await asyncio.to_thread(self._append, b"".join(map(_line, rows)))
+            try:
+                await asyncio.to_thread(_append, self._path, b"".join(map(_line, rows)))
+            except OSError as error:
+                _log.critical("%s cannot be written, kept in memory only: %s", self._path, error)
 
     async def landed(self, count: int) -> None:
-        """The first `count` pending rows are in Postgres."""
+        """The first `count` pending rows are in Postgres, or set aside."""
         async with self._changing:
             del self.pending[:count]
             if not self.pending:
                 await asyncio.to_thread(self._empty)
 
-    def _append(self, lines: bytes) -> None:
-        with self._path.open("ab") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
+    async def set_aside(self, row: Row) -> None:
+        """Raises OSError."""
+        await asyncio.to_thread(_append, self._refused, _line(row))
 
     def _empty(self) -> None:
         with self._path.open("wb") as file:
             os.fsync(file.fileno())
+
+    def _read(self) -> list[Row]:
+        """Rows of an earlier run. A last line cut short by a crash was never acknowledged."""
+        if not self._path.exists():
+            return []
+        *lines, cut = self._path.read_bytes().split(b"\n")
+        if cut:
+            os.truncate(self._path, self._path.stat().st_size - len(cut))
+        return [row for line in lines if line and (row := self._row(line)) is not None]
+
+    def _row(self, line: bytes) -> Row | None:
+        try:
+            return msgspec.json.decode(line, type=Row)
+        except msgspec.DecodeError as error:
+            _append(self._refused, line + b"\n")
+            _log.critical("a journaled line cannot be read, see %s: %s", self._refused, error)
+            return None
 
 
 def _line(row: Row) -> bytes:
     return msgspec.json.encode(row) + b"\n"
 
 
-def _read(path: Path) -> list[Row]:
-    """Rows of an earlier run. A last line cut short by a crash was never acknowledged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    return [msgspec.json.decode(line, type=Row) for line in lines[:-1] if line]
+def _append(path: Path, lines: bytes) -> None:
+    is_new = not path.exists()
+    with path.open("ab") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """A file whose name is not on disk yet is lost with its content."""
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

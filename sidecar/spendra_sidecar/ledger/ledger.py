@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spendra_sidecar.ledger.balances import Balances
-from spendra_sidecar.ledger.books import Books, BooksUnavailableError, Written
+from spendra_sidecar.ledger.books import Books, BooksRefusedError, BooksUnavailableError, Written
 from spendra_sidecar.ledger.calls import (
     Answer,
     BalancesUnavailableError,
@@ -97,6 +97,10 @@ class Ledger:
             await self._generations.recover(None)
         except LedgerUnavailableError as error:
             _log.warning("the stores are not there yet: %s", error)
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970 by the balance store's clock, which budgets go by."""
+        return self._balances.clock.now_ms()
 
     def settle(self, reservation: Reservation, end: Outcome) -> None:
         """End a reservation in the background, exactly once, whatever becomes of the caller."""
@@ -188,8 +192,25 @@ class Ledger:
         written: dict[str, Written] = {}
         for generation in {reservation.generation for reservation in group}:
             named = [r for r in group if r.generation == generation]
-            written[generation] = await self._books.reserve(generation, named)
+            try:
+                written[generation] = await self._books.reserve(generation, named)
+            except BooksRefusedError:
+                # One of them cannot be written; the others must not suffer for it.
+                if len(group) == 1:
+                    raise
+                return await self._write_singly(group)
         return [written[reservation.generation] for reservation in group]
+
+    async def _write_singly(self, group: Sequence[Reservation]) -> Sequence[Written]:
+        written: list[Written] = []
+        for reservation in group:
+            try:
+                written += await self._write([reservation])
+            except BooksRefusedError as error:
+                _log.error("Postgres refuses the reservation %s: %s", reservation.id, error)
+                refused = frozenset((reservation.id,))
+                written.append(Written(reservation.generation, refused))
+        return written
 
     async def _seed(self, accounts: list[Account]) -> None:
         generation = self._generations.current or ""

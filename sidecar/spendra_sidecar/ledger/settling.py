@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from spendra_sidecar.ledger.balances import Balances
-from spendra_sidecar.ledger.books import Books, BooksUnavailableError
+from spendra_sidecar.ledger.books import Books, BooksRefusedError, BooksUnavailableError
 from spendra_sidecar.ledger.calls import BalancesUnavailableError, Post
 from spendra_sidecar.ledger.generations import Generations
 from spendra_sidecar.ledger.journal import Journal, Row
@@ -52,7 +52,7 @@ class Settling:
                 return
             try:
                 await self._book(rows)
-            except BooksUnavailableError:
+            except (BooksUnavailableError, OSError):
                 return
             await self._journal.landed(len(rows))
         _log.info("%d journaled settlements landed", len(rows))
@@ -64,13 +64,38 @@ class Settling:
             _log.warning("%d settlements wait in the journal: %s", len(group), error)
             self._metrics.journaled.inc(len(group))
             await self._journal.keep(group)
+        except OSError as error:
+            _log.critical("%s cannot be written: %s", self._journal.refused_path, error)
+            await self._journal.keep(group)
         return [None] * len(group)
 
     async def _book(self, group: Sequence[Row]) -> None:
-        pairs = list(zip(group, await self._books.settle(group), strict=True))
+        """One row that Postgres refuses for its content must not hold up the others."""
+        try:
+            settled = await self._books.settle(group)
+        except BooksRefusedError as error:
+            if len(group) == 1:
+                await self._set_aside(group[0], error)
+                return
+            half = len(group) // 2
+            await self._book(group[:half])
+            await self._book(group[half:])
+            return
+        pairs = list(zip(group, settled, strict=True))
         for row, first in pairs:
             self._metrics.settled(row.end, first)
         await self._move([_post(row, first.cost_nanousd) for row, first in pairs])
+
+    async def _set_aside(self, row: Row, error: Exception) -> None:
+        """Its hold stays, so it counts at its worst case until somebody has looked."""
+        await self._journal.set_aside(row)
+        self._metrics.refused_settlements.inc()
+        _log.critical(
+            "Postgres refuses the settlement of %s, see %s: %s",
+            row.reservation_id,
+            self._journal.refused_path,
+            error,
+        )
 
     async def _move(self, posts: Sequence[Post]) -> None:
         """A move that fails leaves Redis too high, never too low; the worker finishes it."""

@@ -30,6 +30,8 @@ _JUDGEMENTS = 3
 """A request is judged again under a newer snapshot, or the store's clock, at most so often."""
 _NEWER_SNAPSHOT_S = 2.0
 _FRESH_KEY_S = 0.25
+_NUL = "\\u0000"
+"""As JSON writes it; no text in Postgres holds one."""
 _KEY_REFUSALS = {
     "key_malformed": "This is not a whole Spendra key: its checksum does not fit. Copy it again.",
     "key_unknown": "This key is not known here. Ask the operator who issued it.",
@@ -46,7 +48,6 @@ class Admissions:
         self._config = config
         self._receiver = receiver
         self._ledger = ledger
-        self._clock_offset_ms = 0
         self._repeats = repeats.Repeats()
 
     async def admit(self, call: Call) -> Admission:
@@ -68,9 +69,7 @@ class Admissions:
                 return Admission(judged, reservation, verdict)
             if isinstance(verdict, StalePolicy):
                 live = await self._newer(verdict.version)
-            elif isinstance(verdict, WrongPeriod):
-                self._clock_offset_ms = verdict.server_ms - time.time_ns() // 1_000_000
-            else:
+            elif not isinstance(verdict, WrongPeriod):
                 raise self._unfit(call, judged, reservation, verdict)
         msg = "The policy kept changing while this request was judged; try again."
         raise Refusal("ledger_unavailable", msg, retry_after_ms=1000)
@@ -79,6 +78,9 @@ class Admissions:
         inspected = _inspect(call.body)
         route = _route(live, inspected)
         decision = self._decide(call, live, principal, inspected, route)
+        if _NUL in decision.facts:
+            msg = "The model, or a label, holds a NUL character; it cannot be booked."
+            raise Refusal("body_invalid", msg)
         judged = Judged(live, inspected, route, decision)
         if not decision.allowed:
             refusal = Refusal(decision.reason, decision.message, {"rules": _rules(decision)})
@@ -193,7 +195,7 @@ class Admissions:
         return refusal
 
     def _now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self._clock_offset_ms
+        return self._ledger.now_ms()
 
 
 def _inspect(body: bytes) -> Inspected:
