@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from spendra.command.simulator.speech.text import spoken
-from tests.system.sdks.driver import Driver, Sdk
+from tests.system.sdks.driver import Driver, Sdk, Target
 from tests.system.sdks.table import SDKS
 from tests.system.sdks.typescript_node import NodeError
 
@@ -18,7 +18,7 @@ MATRIX = pytest.mark.parametrize("sdk", SDKS, ids=str)
 def driver(sdk: Sdk, provider_url: str, words: str = "") -> Iterator[Driver]:
     if reason := sdk.missing():
         pytest.skip(reason)
-    made = sdk.make(f"{provider_url}{sdk.direct}", "sk-test", {"x-simulate": words})
+    made = sdk.make(Target(f"{provider_url}{sdk.direct}", "sk-test", {"x-simulate": words}, 0))
     try:
         yield made
     finally:

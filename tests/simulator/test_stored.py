@@ -137,3 +137,14 @@ def test_thinking_is_told_as_each_provider_tells_it(provider_url: str) -> None:
     told = httpx.post(f"{provider_url}/v1/chat/completions", json=ASKED, headers=words).json()
     assert told["usage"]["completion_tokens"] == 57
     assert told["usage"]["completion_tokens_details"]["reasoning_tokens"] == 50
+
+
+def test_an_interaction_is_told_whole_and_as_a_stream(provider_url: str) -> None:
+    url, headers = f"{provider_url}/google/v1beta/interactions", {"x-goog-api-key": "sk-test"}
+    asked = {"model": "gemini-2.5-flash", "input": "hi"}
+    whole = httpx.post(url, json=asked, headers=headers).json()
+    assert whole["usage"]["total_output_tokens"] == 24
+    assert httpx.get(f"{url}/{whole['id']}", headers=headers).json() == whole
+    stream = httpx.post(url, json=asked | {"stream": True}, headers=headers).text
+    assert stream.count("event: step.delta") == 24
+    assert stream.endswith("event: done\ndata: [DONE]\n\n")

@@ -68,6 +68,12 @@ class System:
         """What reached the simulated provider."""
         return httpx.get(f"{self.provider_url}/simulator/requests").raise_for_status().json()
 
+    def metric(self, series: str) -> float:
+        """A series of the first sidecar, as `/metrics` writes it; 0 before it first counts."""
+        text = httpx.get(f"{self.up['sidecar_url']}/metrics").raise_for_status().text
+        lines = (line.rpartition(" ") for line in text.splitlines())
+        return next((float(value) for name, _, value in lines if name == series), 0.0)
+
     def refresh(self) -> None:
         """Read `up.json` again: pids change when a process is restarted."""
         self.up = json.loads((self.directory / ".spendra" / "up.json").read_text())

@@ -6,7 +6,7 @@ from typing import Any
 import anthropic
 import httpx
 
-from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk
+from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk, Target
 
 RAISES: dict[int, type[Exception] | str] = {
     402: anthropic.APIStatusError,
@@ -58,18 +58,21 @@ class Messages:
         self._client.close()
 
 
-def direct(url: str, key: str, headers: dict[str, str]) -> Messages:
-    client = anthropic.Anthropic(base_url=url, api_key=key, default_headers=headers)
+def direct(at: Target) -> Messages:
+    client = anthropic.Anthropic(
+        base_url=at.url, api_key=at.key, default_headers=at.headers, **at.limited
+    )
     return Messages(client, "claude-haiku-4-5")
 
 
-def vertex(url: str, key: str, headers: dict[str, str]) -> Messages:
+def vertex(at: Target) -> Messages:
     client = anthropic.AnthropicVertex(
-        base_url=f"{url}/v1",
-        access_token=key,
+        base_url=f"{at.url}/v1",
+        access_token=at.key,
         region="us-east5",
         project_id="p",
-        default_headers=headers,
+        default_headers=at.headers,
+        **at.limited,
     )
     return Messages(client, "claude-haiku-4-5")
 
@@ -85,6 +88,7 @@ ROWS = (
         model="claude-haiku-4-5",
         files=True,
         raises=RAISES,
+        prices_nanousd=(1000, 5000),
         cut=(anthropic.APIError, httpx.RemoteProtocolError),
     ),
     Sdk(
@@ -96,6 +100,7 @@ ROWS = (
         direct="/vertex",
         model="claude-haiku-4-5",
         raises=RAISES,
+        prices_nanousd=(1000, 5000),
         cut=(anthropic.APIError, httpx.RemoteProtocolError),
     ),
 )

@@ -26,6 +26,20 @@ class ToldError(Exception):
     """The SDK raises nothing for an error inside a stream; its last event told it."""
 
 
+class Target(NamedTuple):
+    """All that a client is made with. `retries`: None leaves the SDK's own number."""
+
+    url: str
+    key: str
+    headers: dict[str, str]
+    retries: int | None = None
+
+    @property
+    def limited(self) -> dict[str, int]:
+        """The setting as most SDKs call it."""
+        return {} if self.retries is None else {"max_retries": self.retries}
+
+
 class Driver(Protocol):
     """One client of one SDK. An SDK's exceptions are let through."""
 
@@ -57,11 +71,13 @@ class Sdk:
     name: str
     package: str
     protocol: str
-    make: Callable[[str, str, dict[str, str]], Driver]
+    make: Callable[[Target], Driver]
     path: str
     direct: str
     model: str
     raises: dict[int, type[Exception] | str]
+    prices_nanousd: tuple[int, int]
+    """Of one input and one output token, as the provider's price list has them."""
     embedding_model: str | None = None
     files: bool = False
     missing: Callable[[], str] = str

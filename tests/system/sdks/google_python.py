@@ -8,7 +8,7 @@ import httpx
 from google import genai
 from google.genai import errors, types
 
-from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk
+from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk, Target
 
 MODEL, EMBEDDING_MODEL = "gemini-2.5-flash", "gemini-embedding-001"
 RAISES: dict[int, type[Exception] | str] = {
@@ -67,19 +67,19 @@ class Gemini:
         self._client.close()
 
 
-def gemini(url: str, key: str, headers: dict[str, str]) -> Gemini:
-    options = types.HttpOptions(base_url=url, headers=headers)
-    return Gemini(genai.Client(api_key=key, http_options=options))
+def gemini(at: Target) -> Gemini:
+    options = types.HttpOptions(base_url=at.url, headers=at.headers)
+    return Gemini(genai.Client(api_key=at.key, http_options=options))
 
 
-def vertex(url: str, key: str, headers: dict[str, str]) -> Gemini:
-    credentials = google.oauth2.credentials.Credentials(token=key)  # type: ignore[no-untyped-call]
+def vertex(at: Target) -> Gemini:
+    credentials = google.oauth2.credentials.Credentials(token=at.key)  # type: ignore[no-untyped-call]
     client = genai.Client(
         vertexai=True,
         project="p",
         location="europe-west4",
         credentials=credentials,
-        http_options=types.HttpOptions(base_url=url, headers=headers),
+        http_options=types.HttpOptions(base_url=at.url, headers=at.headers),
     )
     return Gemini(client)
 
@@ -95,6 +95,7 @@ ROWS = (
         model=MODEL,
         embedding_model=EMBEDDING_MODEL,
         raises=RAISES,
+        prices_nanousd=(300, 2500),
         cut=(errors.APIError, httpx.RemoteProtocolError),
     ),
     Sdk(
@@ -106,6 +107,7 @@ ROWS = (
         direct="/vertex",
         model=MODEL,
         raises=RAISES,
+        prices_nanousd=(300, 2500),
         cut=(errors.APIError, httpx.RemoteProtocolError),
     ),
 )

@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import SecretStr
 
 from tests.system.sdks import anthropic_python, openai_python
-from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk
+from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk, Target
 
 TOOLS = [{"type": "function", "function": {"name": TOOL, "description": "w", "parameters": SCHEMA}}]
 
@@ -48,30 +48,33 @@ class Chat:
         """LangChain closes its clients when they are collected."""
 
 
-def over_openai(url: str, key: str, headers: dict[str, str]) -> Chat:
+def over_openai(at: Target) -> Chat:
     model = ChatOpenAI(
         model="gpt-4o-mini",
-        base_url=url,
-        api_key=SecretStr(key),
-        default_headers=headers,
+        base_url=at.url,
+        api_key=SecretStr(at.key),
+        default_headers=at.headers,
+        **at.limited,
         max_tokens=MAX_OUTPUT_TOKENS,  # type: ignore[call-arg]
     )
     embeddings = OpenAIEmbeddings(
         model="text-embedding-3-small",
-        base_url=url,
-        api_key=SecretStr(key),
-        default_headers=headers,
+        base_url=at.url,
+        api_key=SecretStr(at.key),
+        default_headers=at.headers,
+        **at.limited,
         check_embedding_ctx_length=False,
     )
     return Chat(model, embeddings)
 
 
-def over_anthropic(url: str, key: str, headers: dict[str, str]) -> Chat:
+def over_anthropic(at: Target) -> Chat:
     model = ChatAnthropic(
         model="claude-haiku-4-5",
-        base_url=url,
-        api_key=SecretStr(key),
-        default_headers=headers,
+        base_url=at.url,
+        api_key=SecretStr(at.key),
+        default_headers=at.headers,
+        **at.limited,
         max_tokens=MAX_OUTPUT_TOKENS,
     )
     return Chat(model)
@@ -88,6 +91,7 @@ ROWS = (
         model="gpt-4o-mini",
         embedding_model="text-embedding-3-small",
         raises=openai_python.RAISES,
+        prices_nanousd=(150, 600),
         cut=(openai.APIError, httpx.RemoteProtocolError),
     ),
     Sdk(
@@ -99,6 +103,7 @@ ROWS = (
         direct="/anthropic",
         model="claude-haiku-4-5",
         raises=anthropic_python.RAISES,
+        prices_nanousd=(1000, 5000),
         cut=(anthropic.APIError, httpx.RemoteProtocolError),
     ),
 )

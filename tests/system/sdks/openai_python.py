@@ -6,7 +6,7 @@ from typing import Any
 
 import openai
 
-from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk
+from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk, Target
 
 MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 RAISES: dict[int, type[Exception] | str] = {
@@ -86,13 +86,17 @@ class Responses(Chat):
         return arguments
 
 
-def plain_client(url: str, key: str, headers: dict[str, str]) -> openai.OpenAI:
-    return openai.OpenAI(base_url=url, api_key=key, default_headers=headers)
+def plain_client(at: Target) -> openai.OpenAI:
+    return openai.OpenAI(base_url=at.url, api_key=at.key, default_headers=at.headers, **at.limited)
 
 
-def azure(url: str, key: str, headers: dict[str, str]) -> Chat:
+def azure(at: Target) -> Chat:
     client = openai.AzureOpenAI(
-        azure_endpoint=url, api_key=key, api_version="2024-10-21", default_headers=headers
+        azure_endpoint=at.url,
+        api_key=at.key,
+        api_version="2024-10-21",
+        default_headers=at.headers,
+        **at.limited,
     )
     return Chat(client, "gpt-4o-mini", "text-embedding-3-small")
 
@@ -102,24 +106,26 @@ ROWS = (
         name="openai chat",
         package="openai",
         protocol="OpenAI chat completions",
-        make=lambda *at: Chat(plain_client(*at), "gpt-4o-mini", "text-embedding-3-small"),
+        make=lambda at: Chat(plain_client(at), "gpt-4o-mini", "text-embedding-3-small"),
         path="/v1",
         direct="/openai/v1",
         model="gpt-4o-mini",
         embedding_model="text-embedding-3-small",
         files=True,
         raises=RAISES,
+        prices_nanousd=(150, 600),
         cut=(openai.APIError,),
     ),
     Sdk(
         name="openai responses",
         package="openai",
         protocol="OpenAI Responses",
-        make=lambda *at: Responses(plain_client(*at), "gpt-4o-mini"),
+        make=lambda at: Responses(plain_client(at), "gpt-4o-mini"),
         path="/v1",
         direct="/openai/v1",
         model="gpt-4o-mini",
         raises=RAISES,
+        prices_nanousd=(150, 600),
         cut=(openai.APIError,),
     ),
     Sdk(
@@ -132,17 +138,19 @@ ROWS = (
         model="gpt-4o-mini",
         embedding_model="text-embedding-3-small",
         raises=RAISES,
+        prices_nanousd=(150, 600),
         cut=(openai.APIError,),
     ),
     Sdk(
         name="openai openrouter",
         package="openai",
         protocol="OpenRouter",
-        make=lambda *at: Chat(plain_client(*at), "openai/gpt-4o-mini"),
+        make=lambda at: Chat(plain_client(at), "openai/gpt-4o-mini"),
         path="/v1/openrouter",
         direct="/openrouter/api/v1",
         model="openai/gpt-4o-mini",
         raises=RAISES,
+        prices_nanousd=(1000, 1000),
         cut=(openai.APIError,),
     ),
 )

@@ -10,7 +10,16 @@ import httpx
 from mistralai.client import Mistral
 from mistralai.client.errors import MistralError
 
-from tests.system.sdks.driver import MAX_OUTPUT_TOKENS, QUESTION, SCHEMA, TOOL, Said, Sdk, ToldError
+from tests.system.sdks.driver import (
+    MAX_OUTPUT_TOKENS,
+    QUESTION,
+    SCHEMA,
+    TOOL,
+    Said,
+    Sdk,
+    Target,
+    ToldError,
+)
 
 MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 TOOLS: Any = [{"type": "function", "function": {"name": TOOL, "parameters": SCHEMA}}]
@@ -19,9 +28,9 @@ TOOLS: Any = [{"type": "function", "function": {"name": TOOL, "parameters": SCHE
 class MistralChat:
     MODEL, EMBEDDING_MODEL = "mistral-small-latest", "mistral-embed"
 
-    def __init__(self, url: str, key: str, headers: dict[str, str]) -> None:
-        self._http = httpx.Client(headers=headers, follow_redirects=True, timeout=60)
-        self._client = Mistral(api_key=key, server_url=url, client=self._http)
+    def __init__(self, at: Target) -> None:
+        self._http = httpx.Client(headers=at.headers, follow_redirects=True, timeout=60)
+        self._client = Mistral(api_key=at.key, server_url=at.url, client=self._http)
 
     def _asked(self, **more: Any) -> Any:
         fixed = {"model": self.MODEL, "messages": MESSAGES, "max_tokens": MAX_OUTPUT_TOKENS}
@@ -60,9 +69,11 @@ class MistralChat:
 class CohereChat:
     MODEL, EMBEDDING_MODEL = "command-a-03-2025", "embed-v4.0"
 
-    def __init__(self, url: str, key: str, headers: dict[str, str]) -> None:
-        self._http = httpx.Client(headers=headers, timeout=60)
-        self._client = cohere.ClientV2(api_key=key, base_url=url, httpx_client=self._http)
+    def __init__(self, at: Target) -> None:
+        self._http = httpx.Client(headers=at.headers, timeout=60)
+        self._client = cohere.ClientV2(
+            api_key=at.key, base_url=at.url, httpx_client=self._http, **at.limited
+        )
 
     def _asked(self, **more: Any) -> Any:
         fixed = {"model": self.MODEL, "messages": MESSAGES, "max_tokens": MAX_OUTPUT_TOKENS}
@@ -116,6 +127,7 @@ ROWS = (
         model=MistralChat.MODEL,
         embedding_model=MistralChat.EMBEDDING_MODEL,
         raises={402: MistralError, 403: MistralError, 429: MistralError},
+        prices_nanousd=(150, 600),
         cut=(MistralError, httpx.RemoteProtocolError),
     ),
     Sdk(
@@ -127,6 +139,7 @@ ROWS = (
         direct="/cohere",
         model=CohereChat.MODEL,
         embedding_model=CohereChat.EMBEDDING_MODEL,
+        prices_nanousd=(2500, 10_000),
         raises={
             402: cohere.core.ApiError,
             403: cohere.ForbiddenError,

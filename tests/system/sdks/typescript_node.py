@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.system.sdks.driver import SCHEMA, TOOL, Said, Sdk
+from tests.system.sdks.driver import SCHEMA, TOOL, Said, Sdk, Target
 
 DIRECTORY = Path(__file__).parent / "typescript"
 
@@ -23,8 +23,8 @@ class NodeError(Exception):
 
 
 class Node:
-    def __init__(self, sdk: str, url: str, key: str, headers: dict[str, str]) -> None:
-        self._command = {"sdk": sdk, "url": url, "key": key, "headers": headers}
+    def __init__(self, sdk: str, at: Target) -> None:
+        self._command = {"sdk": sdk, **at._asdict()}
 
     def _run(self, call: str, **more: Any) -> Iterator[dict[str, Any]]:
         """The lines that it writes; ended early, the process is killed."""
@@ -104,6 +104,7 @@ ROWS = (
         embedding_model="text-embedding-3-small",
         files=True,
         raises=RAISES,
+        prices_nanousd=(150, 600),
         cut=("Error",),
         missing=missing,
     ),
@@ -116,6 +117,7 @@ ROWS = (
         direct="/anthropic",
         model="claude-haiku-4-5",
         raises=RAISES,
+        prices_nanousd=(1000, 5000),
         cut=("Error",),
         missing=missing,
     ),

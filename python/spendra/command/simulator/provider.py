@@ -9,7 +9,7 @@ import msgspec
 from spendra.command.simulator.answer import Answer, Request
 from spendra.command.simulator.call import Call, Refused
 from spendra.command.simulator.journal import Entry
-from spendra.command.simulator.protocols import families, operations, responses
+from spendra.command.simulator.protocols import families, interactions, operations, responses
 from spendra.command.simulator.protocols.chat import answer_id
 from spendra.command.simulator.protocols.operations import Talk
 from spendra.command.simulator.replay import Corpus
@@ -125,6 +125,8 @@ def _remember(call: Call, talk: Talk, speech: Speech) -> None:
     if call.family == "openrouter":
         counts = {"input_tokens": speech.input_tokens, "output_tokens": speech.output_tokens}
         call.store.put(answer_id(speech, call.family), {"entry": call.entry, **counts})
+    elif talk.name == "interaction":
+        call.store.put(interactions.identity(speech), interactions.plain(speech, call.family))
     elif talk.name == "responses":
         call.store.put(responses.identity(speech), responses.plain(speech, call.family))
 

@@ -7,8 +7,12 @@ const messages = [{ role: "user", content: QUESTION }];
 const openaiChat = { model: "gpt-4o-mini", max_tokens: 100, messages };
 const claude = { model: "claude-haiku-4-5", max_tokens: 100, messages };
 
+function settings({ url, key, headers, retries }) {
+  return { baseURL: url, apiKey: key, defaultHeaders: headers, maxRetries: retries ?? undefined };
+}
+
 const openai = {
-  client: (c) => new OpenAI({ baseURL: c.url, apiKey: c.key, defaultHeaders: c.headers }),
+  client: (c) => new OpenAI(settings(c)),
   async plain(client) {
     const answer = await client.chat.completions.create(openaiChat);
     const { prompt_tokens, completion_tokens } = answer.usage;
@@ -39,7 +43,7 @@ const openai = {
 };
 
 const anthropic = {
-  client: (c) => new Anthropic({ baseURL: c.url, apiKey: c.key, defaultHeaders: c.headers }),
+  client: (c) => new Anthropic(settings(c)),
   async plain(client) {
     const answer = await client.messages.create(claude);
     const { input_tokens, output_tokens } = answer.usage;

@@ -12,12 +12,16 @@ FAMILIES: Final = {
     "anthropic": "anthropic",
     "azure": "azure",
     "cohere": "cohere",
+    "deepseek": "openai",
     "gemini": "google",
     "google": "google",
+    "groq": "openai",
     "mistral": "mistral",
     "openai": "openai",
     "openrouter": "openrouter",
+    "perplexity": "openai",
     "vertex": "google",
+    "xai": "openai",
 }
 """The first part of a path that names a provider, to its family."""
 

@@ -127,3 +127,41 @@ def _delta(reply: Reply, piece: str) -> dict[str, object]:
     if reply.tool:
         return {"type": "input_json_delta", "partial_json": piece}
     return {"type": "text_delta", "text": piece}
+
+
+# --- the older completions ------------------------------------------------------------------
+
+
+class PromptRequest(msgspec.Struct, frozen=True):
+    model: str
+    prompt: str
+    max_tokens_to_sample: int
+    stream: bool | None = None
+
+
+def read_prompt(call: Call) -> Asked:
+    asked = call.decoded(PromptRequest)
+    return Asked(
+        model=asked.model,
+        input_tokens=text_tokens(asked.prompt, asked.model),
+        stream=bool(asked.stream),
+        limit=asked.max_tokens_to_sample,
+    )
+
+
+def plain_prompt(speech: Speech, family: str) -> dict[str, object]:  # noqa: ARG001 (one shape)
+    """Never tells usage."""
+    (reply,) = speech.replies
+    stop = "stop_sequence" if reply.whole else "max_tokens"
+    return _completion(speech) | {"completion": reply.text, "stop_reason": stop}
+
+
+def streamed_prompt(speech: Speech, family: str) -> list[bytes]:
+    (reply,) = speech.replies
+    said = [_completion(speech) | {"completion": piece} for piece in reply.pieces]
+    return framing.named([*said, plain_prompt(speech, family) | {"completion": ""}])
+
+
+def _completion(speech: Speech) -> dict[str, object]:
+    known = {"type": "completion", "id": f"compl_sim{speech.serial}", "model": speech.model}
+    return {**known, "stop": None, "stop_reason": None}

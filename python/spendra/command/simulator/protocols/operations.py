@@ -14,6 +14,7 @@ from spendra.command.simulator.protocols import (
     chat,
     cohere,
     gemini,
+    interactions,
     messages,
     responses,
     single,
@@ -65,6 +66,14 @@ GENERATE: Final = Talk(
     "application/stream+json",
 )  # fmt: skip
 
+COMPLETE: Final = Talk(
+    "messages", messages.read_prompt, messages.plain_prompt, messages.streamed_prompt
+)
+INTERACTION: Final = Talk(
+    "interaction", interactions.read, interactions.plain, interactions.streamed,
+    "text/event-stream",
+)  # fmt: skip
+
 _MODEL: Final = r"/(?:models|tunedModels)/(?P<model>[^/:]+)"
 _CLAUDE: Final = r"/publishers/anthropic/models/(?P<model>[^/:]+)"
 
@@ -98,9 +107,11 @@ _TABLE: Final[tuple[tuple[str, str, str, Talk | Handler], ...]] = (
     ("POST", r"/audio/(?:transcriptions|translations)", "openai", single.transcription),
     ("POST", r"/v1/messages", "anthropic", MESSAGES),
     ("POST", r"/v1/messages/count_tokens", "anthropic", messages.count),
+    ("POST", r"/v1/complete", "anthropic", COMPLETE),
     ("POST", r"/v1/messages/batches", "anthropic", stored.start_messages_batch),
     ("GET", r"/v1/messages/batches", "anthropic", stored.messages_batches),
     ("GET", r"/v1/messages/batches/(?P<id>[^/]+)", "anthropic", stored.messages_batch),
+    ("DELETE", r"/v1/messages/batches/(?P<id>[^/]+)", "anthropic", stored.remove),
     ("GET", r"/v1/messages/batches/(?P<id>[^/]+)/results", "anthropic", stored.messages_results),
     (
         "POST", r"/v1/messages/batches/(?P<id>[^/]+)/cancel", "anthropic",
@@ -113,6 +124,9 @@ _TABLE: Final[tuple[tuple[str, str, str, Talk | Handler], ...]] = (
     ("POST", _MODEL + r":embedContent", "google", gemini.embed),
     ("POST", _MODEL + r":batchEmbedContents", "google", gemini.embed_batch),
     ("POST", _MODEL + r":predict", "google", gemini.predict),
+    ("POST", r"/interactions", "google", INTERACTION),
+    ("GET", r"/interactions/(?P<id>[^/]+)", "google", interactions.look),
+    ("DELETE", r"/interactions/(?P<id>[^/]+)", "google", interactions.look),
     ("POST", r"/cachedContents", "google", gemini.make_cache),
     ("GET", r"/cachedContents", "google", gemini.caches),
     ("GET", r"/cachedContents/(?P<id>[^/]+)", "google", gemini.cache),
@@ -127,6 +141,13 @@ _TABLE: Final[tuple[tuple[str, str, str, Talk | Handler], ...]] = (
     ("GET", r"/batches", "openai", stored.batches),
     ("GET", r"/batches/(?P<id>[^/]+)", "openai", stored.batch),
     ("POST", r"/batches/(?P<id>[^/]+)/cancel", "openai", stored.cancel_batch),
+    ("POST", r"/conversations", "openai", stored.start_conversation),
+    ("GET", r"/conversations/(?P<id>[^/]+)", "openai", stored.file),
+    ("POST", r"/conversations/(?P<id>[^/]+)", "openai", stored.file),
+    ("DELETE", r"/conversations/(?P<id>[^/]+)", "openai", stored.remove),
+    ("GET", r"/conversations/(?P<id>[^/]+)/items", "openai", stored.nothing),
+    ("POST", r"/v1/(?:tokenize|detokenize)", "cohere", single.tokenize),
+    ("GET", r"/api/v1/(?:credits|key)", "openrouter", stored.credit),
     ("GET", r"/v1beta/models", "google", single.models),
     ("GET", r"/v1beta/models/(?P<id>[^/]+)", "google", single.model),
     ("GET", r"/models", "openai", single.models),

@@ -85,6 +85,14 @@ def moderations(call: Call) -> Record:
     return {"id": "modr-sim", "model": model, "results": [result | scores]}
 
 
+def tokenize(call: Call) -> Record:
+    """To made-up tokens, or back to a text."""
+    text = call.decoded(dict[str, Any]).get("text")
+    if text is None:
+        return {"text": "water"}
+    return {"tokens": list(range(text_tokens(text, "command-r"))), "token_strings": []}
+
+
 def ocr(call: Call) -> Record:
     asked = call.decoded(dict[str, Any])
     call.entry.model = model = str(asked.get("model"))

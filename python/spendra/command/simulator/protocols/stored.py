@@ -206,6 +206,21 @@ def _result(call: Call, request: dict[str, Any]) -> Record:
     return {"custom_id": request.get("custom_id"), "result": told}
 
 
+# --- conversations ------------------------------------------------------------------------
+
+
+def start_conversation(call: Call) -> Record:
+    identity = f"conv_sim{call.entry.serial}"
+    made = {"id": identity, "object": "conversation", "created_at": call.now, "metadata": {}}
+    return call.store.put(identity, made)
+
+
+def nothing(call: Call) -> Record:
+    """An empty list of what belongs to a record."""
+    _found(call, call.words["id"])
+    return {"object": "list", "data": [], "has_more": False}
+
+
 # --- OpenRouter's generations ---------------------------------------------------------------
 
 
@@ -234,3 +249,7 @@ def generation(call: Call) -> Record:
         "native_tokens_cached": 0,
     }
     return {"data": told}
+
+
+def credit(call: Call) -> Record:  # noqa: ARG001 (the same for everybody)
+    return {"data": {"total_credits": 10, "total_usage": 1, "limit_remaining": 9}}
