@@ -1,8 +1,10 @@
 """Every official SDK takes the simulated provider for its own."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from spendra.command.simulator.speech.text import spoken
@@ -79,3 +81,18 @@ def test_an_error_inside_a_stream_raises(sdk: Sdk, provider_url: str) -> None:
         with pytest.raises(Exception) as error:  # noqa: PT011 (each row names its own)
             list(asked.stream())
         assert any(is_raised(error.value, kind) for kind in sdk.cut)
+
+
+@MATRIX
+def test_a_caller_who_leaves_is_seen(sdk: Sdk, provider_url: str) -> None:
+    journal = f"{provider_url}/simulator/requests"
+    httpx.delete(journal)
+    with driver(sdk, provider_url, "tokens=100,chunk-ms=30") as asked:
+        stream = asked.stream()
+        for _ in range(3):
+            next(stream)
+        stream.close()
+    give_up = time.monotonic() + 20
+    while (outcomes := httpx.get(journal).json()["outcomes"]) != {"disconnected": 1}:
+        assert time.monotonic() < give_up, outcomes
+        time.sleep(0.02)

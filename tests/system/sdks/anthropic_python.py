@@ -1,6 +1,6 @@
 """The anthropic package: Anthropic's own API, and its client for Vertex."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import anthropic
@@ -29,7 +29,7 @@ class Messages:
         usage = answer.usage
         return Said(answer.content[0].text, usage.input_tokens, usage.output_tokens)
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         with self._client.messages.stream(**self._asked()) as stream:
             yield from stream.text_stream
 

@@ -1,6 +1,6 @@
 """What every SDK is asked to do, whatever its own words for it are."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -45,7 +45,7 @@ class Driver(Protocol):
 
     def plain(self) -> Said: ...
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         """Texts as they come; closing it hangs up."""
 
     def tool(self) -> dict[str, Any]:

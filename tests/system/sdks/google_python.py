@@ -1,6 +1,6 @@
 """The google-genai package, at the Gemini API and at Vertex."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import google.oauth2.credentials
@@ -37,7 +37,7 @@ class Gemini:
         assert usage
         return Said(answer.text, usage.prompt_token_count or 0, usage.candidates_token_count or 0)
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         chunks = self._client.models.generate_content_stream(
             model=MODEL, contents=QUESTION, config=self._config()
         )

@@ -1,6 +1,6 @@
 """LangChain's chat models over OpenAI and Anthropic."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import anthropic
@@ -25,7 +25,7 @@ class Chat:
         usage = answer.usage_metadata
         return Said(answer.text, usage["input_tokens"], usage["output_tokens"])
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         for chunk in self._model.stream(QUESTION):
             if chunk.text:
                 yield chunk.text

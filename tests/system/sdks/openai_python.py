@@ -1,7 +1,7 @@
 """The openai package: chat, Responses, Azure's client, and OpenRouter through it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import openai
@@ -31,7 +31,7 @@ class Chat:
         text = answer.choices[0].message.content
         return Said(text, usage.prompt_tokens, usage.completion_tokens)
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         with self._create(stream=True) as chunks:
             for chunk in chunks:
                 if chunk.choices and chunk.choices[0].delta.content:
@@ -72,7 +72,7 @@ class Responses(Chat):
         answer = self._create()
         return Said(answer.output_text, answer.usage.input_tokens, answer.usage.output_tokens)
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         with self._create(stream=True) as events:
             for event in events:
                 if event.type == "response.output_text.delta":

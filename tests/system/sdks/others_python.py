@@ -1,7 +1,7 @@
 """The mistralai and cohere packages."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import cohere
@@ -42,7 +42,7 @@ class MistralChat:
         usage = answer.usage
         return Said(str(text), usage.prompt_tokens or 0, usage.completion_tokens or 0)
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         with self._client.chat.stream(**self._asked()) as events:
             for event in events:
                 if event.data.choices[0].delta.content:
@@ -85,7 +85,7 @@ class CohereChat:
         text = answer.message.content[0].text  # type: ignore[index, union-attr]
         return Said(text, int(billed.input_tokens or 0), int(billed.output_tokens or 0))  # type: ignore[union-attr]
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         for event in self._client.chat_stream(**self._asked()):
             if event.type == "content-delta":
                 yield event.delta.message.content.text  # type: ignore[union-attr, misc]

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Node:
         found = self._result("plain")
         return Said(found["text"], found["input"], found["output"])
 
-    def stream(self) -> Iterator[str]:
+    def stream(self) -> Generator[str]:
         for line in self._run("stream"):
             if "text" in line:
                 yield line["text"]

@@ -6,6 +6,7 @@ row's own.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from spendra.command.simulator.answer import Answer
@@ -159,6 +160,7 @@ OPERATIONS: Final = tuple(
 )
 
 
+@lru_cache(maxsize=256)
 def find(method: str, path: str) -> tuple[Operation, dict[str, str]] | None:
     """The row that fits, and the named parts of the path."""
     for operation in OPERATIONS:
