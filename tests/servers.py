@@ -9,9 +9,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from spendra.command.processes.child import Program
 from spendra.command.stores import postgres, valkey
@@ -95,6 +98,81 @@ def start_valkey(port: int | None = None) -> Server:
     store = valkey.Valkey(directory, chosen, "test")
     store.initialize()
     return Server(store.program(), store.url, chosen, directory)
+
+
+def start_redis() -> Server | None:
+    """Redis 7 as Debian packages it; None where it is not installed."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        return None
+    directory, port = Path(tempfile.mkdtemp(prefix="spendra-redis-")), free_port()
+    store = valkey.Valkey(directory, port, "test")
+    store.initialize()
+    program = store.program()
+    return Server(replace(program, argv=(binary, *program.argv[1:])), store.url, port, directory)
+
+
+class ValkeyCluster:
+    """Three masters with a third of the slots each, and a replica of the first."""
+
+    def __init__(self) -> None:
+        self._bus_ports = [free_port() for _ in range(4)]
+        self.nodes = [_start_cluster_node(port) for port in self._bus_ports]
+        try:
+            asyncio.run(self._join())
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def url(self) -> str:
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return f"redis://:test@{hosts}"
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+    async def _join(self) -> None:
+        clients = [Redis.from_url(node.url) for node in self.nodes]
+        shares = [(0, 5460), (5461, 10922), (10923, 16383)]
+        for client, share in zip(clients, shares, strict=False):
+            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", *share)
+        for node, bus_port in zip(self.nodes, self._bus_ports, strict=True):
+            meet = ("CLUSTER", "MEET", "127.0.0.1", node.port, bus_port)
+            await clients[0].execute_command(*meet)
+        first = await clients[0].execute_command("CLUSTER", "MYID")
+
+        async def replicates() -> bool:
+            try:
+                await clients[3].execute_command("CLUSTER", "REPLICATE", first)
+            except ResponseError:
+                return False
+            return True
+
+        async def agree() -> bool:
+            infos = [await client.execute_command("CLUSTER", "INFO") for client in clients]
+            rows = [await client.execute_command("CLUSTER", "SLOTS") for client in clients]
+            states = {info.partition(b"cluster_state:")[2][:2] for info in infos}
+            return states == {b"ok"} and all(
+                sorted(len(row) for row in seen) == [3, 3, 4] for seen in rows
+            )
+
+        await _until(replicates)
+        await _until(agree)
+        for client in clients:
+            await client.aclose()
+
+
+def _start_cluster_node(bus_port: int) -> Server:
+    directory, port = Path(tempfile.mkdtemp(prefix="spendra-cluster-")), free_port()
+    store = valkey.Valkey(directory, port, "test")
+    store.initialize()
+    program = store.program()
+    more = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--masterauth", "test",
+            "--cluster-port", str(bus_port), "--cluster-replica-validity-factor", "0",
+            "--repl-diskless-sync-delay", "0")  # fmt: skip
+    return Server(replace(program, argv=(*program.argv, *more)), store.url, port, directory)
 
 
 def free_port() -> int:

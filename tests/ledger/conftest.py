@@ -88,9 +88,11 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(database: str, redis_url: str, directory: Path) -> AsyncIterator[Desk]:
+async def open_desk(
+    database: str, redis_url: str, directory: Path, org_id: str = ""
+) -> AsyncIterator[Desk]:
     """A fresh organization."""
-    org_id = f"org_{secrets.token_hex(6)}"
+    org_id = org_id or f"org_{secrets.token_hex(6)}"
     connection = await asyncpg.connect(database)
     await connection.execute(
         "INSERT INTO spendra.organizations (id, name, key_pepper_sealed, signing_key_sealed, "

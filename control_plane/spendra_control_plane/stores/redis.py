@@ -2,11 +2,14 @@
 
 from importlib.resources import files
 from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import RedisError
 
 from spendra.balances import frozen_key, min_version_key
+from spendra.redis_urls import nodes
 
 TIMEOUT_S = 1.0
 _RAISE = files(__package__).joinpath("raise_min_version.lua").read_text(encoding="utf-8")
@@ -46,8 +49,26 @@ class Floor:
         await self._client.aclose()
 
 
+def open_cluster(redis_url: str, timeout_s: float) -> RedisCluster:
+    """Connects when first used, to whichever of the nodes named answers."""
+    named = [urlsplit(url) for url in nodes(redis_url)]
+    first = named[0]
+    return RedisCluster(
+        startup_nodes=[ClusterNode(url.hostname or "", url.port or 6379) for url in named],
+        username=first.username and unquote(first.username),
+        password=first.password and unquote(first.password),
+        ssl=first.scheme == "rediss",
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+    )
+
+
 async def open_floor(redis_url: str) -> Floor:
     """A single server or a Cluster, whichever answers. Raises one of FloorError."""
+    if len(nodes(redis_url)) > 1:
+        cluster = open_cluster(redis_url, TIMEOUT_S)
+        await cluster.initialize()
+        return Floor(cluster)
     client = Redis.from_url(redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
     try:
         clustered = (await client.info("cluster")).get("cluster_enabled")
@@ -57,4 +78,4 @@ async def open_floor(redis_url: str) -> Floor:
     if not clustered:
         return Floor(client)
     await client.aclose()
-    return Floor(RedisCluster.from_url(redis_url, socket_timeout=TIMEOUT_S))
+    return Floor(open_cluster(redis_url, TIMEOUT_S))

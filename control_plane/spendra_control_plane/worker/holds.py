@@ -3,21 +3,25 @@
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
 
 from spendra.balances import TOMBSTONE_SECONDS, keys, script
+from spendra.redis_urls import nodes
+from spendra_control_plane.stores.redis import open_cluster
 
 HoldError = (OSError, TimeoutError, RedisError)
 """What a call can raise when Redis is away, refuses, or lost the generation."""
 
 
-Client: TypeAlias = Redis
+Client: TypeAlias = Redis | RedisCluster
 _TIMEOUT_S = 2.0
 
 
 def open_client(url: str) -> Client:
     """Connects when first used."""
+    if len(nodes(url)) > 1:
+        return open_cluster(url, _TIMEOUT_S)
     return Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
 
 

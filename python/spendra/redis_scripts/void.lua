@@ -18,7 +18,8 @@ if KEYS[7] then
 end
 if not record then return {'TOMBSTONE'} end
 local hold = parse(record)
-change(KEYS[3], hold.accounts, '-' .. hold.held)
+-- Not '-' .. held: '-0' is no integer to Redis.
+change(KEYS[3], hold.accounts, string.format('%.0f', 0 - tonumber(hold.held)))
 free(KEYS[6], hold.slots)
 give_back(KEYS[5], hold, 0)
 redis.call('HDEL', KEYS[2], ARGV[1])

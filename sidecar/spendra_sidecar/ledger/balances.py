@@ -19,7 +19,8 @@ from spendra_sidecar.ledger.calls import (
     Post,
 )
 from spendra_sidecar.ledger.clock import StoreClock
-from spendra_sidecar.ledger.resp import Command, ReplyError, Resp, RespError
+from spendra_sidecar.ledger.resp import Command, ReplyError, RespError
+from spendra_sidecar.ledger.routed import Routed
 from spendra_sidecar.ledger.words import Reservation
 
 _NAMES = 7
@@ -55,7 +56,7 @@ class Balances:
 
     def __init__(self, url: str, org_id: str, timeout_s: float) -> None:
         self._org_id = org_id
-        self._resp = Resp(url, timeout_s)
+        self._resp = Routed(url, timeout_s, org_id)
         self.clock = StoreClock()
 
     async def reserve(self, generation: str, group: Sequence[Reservation]) -> list[Answer]:
@@ -109,8 +110,10 @@ class Balances:
         commands.append(("SET", min_version_key(self._org_id), state.min_version))
         frozen = frozen_key(self._org_id)
         commands.append(("SET", frozen, 1) if state.is_frozen else ("DEL", frozen))
-        commands.extend(("SCRIPT", "LOAD", script(name, generation).text) for name in SCRIPT_NAMES)
-        commands.append(("SET", names.generation, generation))
+        scripts = [("SCRIPT", "LOAD", script(name, generation).text) for name in SCRIPT_NAMES]
+        # On every master: a slot that is moved takes its data along, but not the scripts.
+        await self._resp.everywhere(scripts)
+        commands += [*scripts, ("SET", names.generation, generation)]
         for answer in await self._execute(commands):
             if isinstance(answer, ReplyError):
                 raise BalancesUnavailableError(str(answer)) from answer

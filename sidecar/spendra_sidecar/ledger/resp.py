@@ -81,7 +81,7 @@ class Resp:
             user = (unquote(url.username),) if url.username else ()
             greeting.append(("AUTH", *user, unquote(url.password)))
         database = url.path.strip("/")
-        if database.isdecimal() and url.scheme != "unix":
+        if database.isdecimal() and database != "0" and url.scheme != "unix":
             greeting.append(("SELECT", database))
         return greeting or [("PING",)]
 

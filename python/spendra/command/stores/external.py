@@ -6,13 +6,14 @@ import asyncpg
 
 from spendra.command.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.stores.valkey import answers
+from spendra.redis_urls import nodes
 
 
 async def require(database_url: str, redis_url: str) -> None:
     """CommandError, naming the variable and the address, for one that does not answer."""
     if not await _postgres_answers(database_url):
         raise CommandError(EX_UNAVAILABLE, _silent("SPENDRA_DATABASE_URL", database_url))
-    if not await answers(redis_url):
+    if not any([await answers(node) for node in nodes(redis_url)]):
         raise CommandError(EX_UNAVAILABLE, _silent("SPENDRA_REDIS_URL", redis_url))
 
 
