@@ -1,17 +1,19 @@
 # What a person and CI run. Set-up steps leave a stamp in .venv/.stamps and are not repeated.
 #   make run ARGS="--sidecars 2"    all of Spendra on this machine
 #   make test, make lint, make bench
+#   make fuzz FUZZ_SECONDS=60       coverage-guided fuzzing of what reads foreign bytes
 #   make build                      the three distributions' wheels, in dist/
 #   make lock                       the lock files again, from requirements/*.in (needs uv)
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test lint bench build lock setup
+.PHONY: run test lint bench build lock fuzz setup
 
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
+FUZZ_SECONDS ?= 600
 BIN := .venv/bin
 STAMPS := .venv/.stamps
 PACKAGES := python/spendra sidecar/spendra_sidecar control_plane/spendra_control_plane
@@ -41,6 +43,13 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benches $(ARGS)
+
+# Needs cargo-fuzz; FUZZ_SECONDS for each target. A stable compiler serves: no sanitizer is asked for.
+fuzz: $(STAMPS)/python
+	$(BIN)/python crates/spendra_hot/fuzz/seeds.py "$${SPENDRA_WIRE:-../shared/wire}" crates/spendra_hot/fuzz/corpus
+	cd crates/spendra_hot && for target in inspect usage policy; do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 -verbosity=0; done
 
 build: $(STAMPS)/locked
 	rm -rf dist
