@@ -2,8 +2,10 @@
 
 mod chat;
 mod encoding;
+mod spread;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 pub use chat::count_chat;
 pub use encoding::count;

@@ -100,7 +100,26 @@ fn the_estimate_is_a_quarter_and_framing() {
     assert_eq!(estimate(u64::MAX), u64::MAX / 4 + 8);
 }
 
+#[test]
+fn a_text_without_end_is_counted_in_parts() {
+    let text = "a".repeat(1 << 20);
+    let whole = bpe_openai::o200k_base().count(text.as_str()) as u64;
+    let counted = count(&text, "gpt-4o");
+    assert!(
+        whole <= counted && counted <= whole + (1 << 20) / 4096,
+        "{counted}, not {whole}"
+    );
+}
+
 proptest! {
+    #[test]
+    fn counts_are_those_of_the_crate_that_ships_the_vocabulary(
+        text in prop_oneof!["\\PC{0,200}", "[a-cA-C '\t\n.,0-9é日]{0,400}", "(.|\n){0,100}"],
+    ) {
+        prop_assert_eq!(count(&text, "gpt-4o"), bpe_openai::o200k_base().count(text.as_str()) as u64);
+        prop_assert_eq!(count(&text, "gpt-4"), bpe_openai::cl100k_base().count(text.as_str()) as u64);
+    }
+
     #[test]
     fn there_are_never_more_tokens_than_bytes(text in "\\PC{0,200}") {
         prop_assert!(count(&text, "gpt-4o") <= text.len() as u64);
