@@ -46,7 +46,7 @@ bench: setup
 
 # Needs cargo-fuzz; FUZZ_SECONDS for each target. A stable compiler serves: no sanitizer is asked for.
 fuzz: $(STAMPS)/python
-	$(BIN)/python crates/spendra_hot/fuzz/seeds.py "$${SPENDRA_WIRE:-../shared/wire}" crates/spendra_hot/fuzz/corpus
+	$(BIN)/python -m benches.fuzz_seeds "$${SPENDRA_WIRE:-../shared/wire}" crates/spendra_hot/fuzz/corpus
 	cd crates/spendra_hot && for target in inspect usage policy; do \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none $$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -print_final_stats=1 -verbosity=0; done

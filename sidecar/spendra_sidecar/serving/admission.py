@@ -29,7 +29,7 @@ from spendra_sidecar.snapshots.receiver import Receiver
 _JUDGEMENTS = 3
 """A request is judged again under a newer snapshot, or the store's clock, at most so often."""
 _NEWER_SNAPSHOT_S = 2.0
-_FRESH_KEY_S = 0.25
+_FRESH_KEY_S = 1.0
 _NUL = "\\u0000"
 """As JSON writes it; no text in Postgres holds one."""
 _KEY_REFUSALS = {

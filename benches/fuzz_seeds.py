@@ -1,7 +1,7 @@
 """Write seeds for the fuzz targets: recorded traffic (`$SPENDRA_WIRE`) and the policy cases.
 
-`python seeds.py WIRE TARGET_FOLDER` makes `inspect/`, `usage/` and `policy/` there. Each seed begins
-with the bytes by which its target chooses a dialect.
+`python -m benches.fuzz_seeds WIRE FOLDER` makes `inspect/`, `usage/` and `policy/` in the folder.
+Each seed begins with the bytes by which its target chooses a dialect.
 """
 
 import json
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 _MOST_BYTES = 32_768
-_CASES = Path(__file__).parents[3] / "tests" / "policy_cases"
+_CASES = Path(__file__).parents[1] / "tests" / "policy_cases"
 
 
 def _write(folder: Path, name: str, prefix: bytes, body: bytes) -> None:
