@@ -22,6 +22,11 @@ DIMENSIONS = {
     "agent", "environment", "key", "model", "person", "project", "provider", "run", "team",
 }  # fmt: skip
 MAX_AMOUNT_NANOUSD = 2**53 - 1
+WITH_TOOLS = {
+    "anthropic": 550, "deepseek": 290, "xai": 170, "azure": 160, "groq": 150, "openrouter": 130,
+    "mistral": 60,
+}  # fmt: skip
+ALWAYS = {"xai": 150}
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not an error
@@ -147,10 +152,14 @@ class Oracle:
 
     def _input(self) -> Iterator[str]:
         sent = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False).encode()
-        estimate = -(-self._text_bytes() // 4) + 7
+        tools = bool(self.body.get("tools"))
+        added = WITH_TOOLS if tools else ALWAYS
+        estimate = -(-self._text_bytes() // 4) + 7 + added.get(self.case["provider"], 0)
         self.outcome["estimated_input_tokens"] = estimate
         window = self.price["context_window"]
-        bound = len(sent) if self._is_bounded_by_bytes() else window
+        counted = self.case.get("body_tokens")
+        text = len(sent) if counted is None else min(len(sent), counted + 32)
+        bound = text + 1024 * tools if self._is_bounded_by_bytes() else window
         if bound is None:
             yield "input_unbounded"
         self.outcome["input_bound_tokens"] = bound or 0

@@ -81,6 +81,7 @@ def decide(segment: Json, prices: Json, case: Json) -> _hot.Decision:
         provider=case["provider"],
         facts=case["facts"],
         now_ms=0,
+        body_tokens=case.get("body_tokens"),
     )
 
 
@@ -205,7 +206,7 @@ COMPLETIONS = st.fixed_dictionaries(
 )
 NAMELESS = st.fixed_dictionaries({"messages": MESSAGES}, optional={"model": st.none()})
 PRICES = st.dictionaries(
-    st.sampled_from(["alpha/gpt-4", "alpha/gpt-5", "beta/gpt-4", "beta/gpt-5"]),
+    st.sampled_from(["alpha/gpt-4", "alpha/gpt-5", "xai/gpt-4", "xai/gpt-5"]),
     st.fixed_dictionaries(
         {
             "input_nanousd": st.integers(0, 20),
@@ -235,11 +236,12 @@ HEADERS = st.dictionaries(
 CALLS = st.fixed_dictionaries(
     {
         "key": KEYS,
-        "provider": st.sampled_from(["alpha", "beta"]),
+        "provider": st.sampled_from(["alpha", "xai"]),
         "dialect": st.just("openai"),
         "facts": HEADERS,
         "body": st.one_of(CHATS, CHATS, RESPONSES, COMPLETIONS, NAMELESS),
-    }
+    },
+    optional={"body_tokens": st.integers(0, 300)},
 )
 
 

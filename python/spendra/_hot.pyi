@@ -50,6 +50,8 @@ class Inspected:
     choices: Final[int]
     tools: Final[list[str]]
     text_only: Final[bool]
+    bounded_by_bytes: Final[bool]
+    """All input is in the body's texts: no media, stored state or hosted tools."""
     """False when images, audio, files or URLs are in it: bytes do not bound its tokens then."""
     stored_state: Final[bool]
     labels: Final[dict[str, str]]
@@ -75,8 +77,8 @@ def count_tokens(text: str, model: str) -> int:
 def count_chat_tokens(body: bytes, model: str) -> int:
     """Input tokens of a chat completions body, counted: texts exactly, framing by OpenAI's rule."""
 
-def estimate_tokens(text_bytes: int) -> int:
-    """The fast estimate of tokens in so many bytes of text."""
+def estimate_tokens(text_bytes: int, provider: str, *, has_tools: bool) -> int:
+    """The fast estimate of input tokens for so many bytes of text at this provider."""
 
 # --- usage --------------------------------------------------------------------------------
 
@@ -246,9 +248,12 @@ class PolicyTree:
         provider: str,
         facts: dict[str, str],
         now_ms: int,
+        body_tokens: int | None = None,
     ) -> Decision:
         """`facts` are what the request's headers add: dimension to value (`project`, `run`,
-        `label:feature`, ...). One that contradicts the key's scope refuses: `scope_conflict`."""
+        `label:feature`, ...). One that contradicts the key's scope refuses: `scope_conflict`.
+        `body_tokens`: tokens of the whole body in the model's vocabulary, a tighter bound than
+        its bytes where they were counted."""
 
 # --- relay --------------------------------------------------------------------------------
 

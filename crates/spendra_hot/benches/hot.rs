@@ -114,6 +114,7 @@ fn inspect_and_decide_4_kb(bencher: Bencher<'_, '_>) {
             provider: "openai",
             headers: &headers,
             now_ms: 0,
+            body_tokens: None,
         };
         tree.decide(&request, &prices).unwrap()
     });

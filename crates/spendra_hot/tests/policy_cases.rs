@@ -31,6 +31,8 @@ struct Case {
     dialect: String,
     facts: BTreeMap<String, String>,
     body: Value,
+    #[serde(default)]
+    body_tokens: Option<u64>,
     expect: Map<String, Value>,
 }
 
@@ -67,6 +69,7 @@ fn decide(case: &Case, tree: &PolicyTree, prices: &FlatPrices) -> Decision {
         provider: &case.provider,
         headers: &case.facts,
         now_ms: 0,
+        body_tokens: case.body_tokens,
     };
     tree.decide(&request, prices).unwrap()
 }
@@ -143,6 +146,7 @@ fn messages_say_what_to_do() {
         dialect: "openai".into(),
         facts: BTreeMap::new(),
         body,
+        body_tokens: None,
         expect: Map::new(),
     };
     let message = |body: Value| decide(&case(body), &tree, &prices).message;
@@ -193,6 +197,7 @@ fn a_header_of_no_dimension_is_an_error() {
         provider: "openai",
         headers: &BTreeMap::from([("department".to_owned(), "x".to_owned())]),
         now_ms: 0,
+        body_tokens: None,
     };
     let prices: FlatPrices = serde_json::from_str("{}").unwrap();
     assert!(

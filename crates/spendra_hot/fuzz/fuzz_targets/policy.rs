@@ -73,6 +73,7 @@ fn decide(segment: &[u8]) {
         provider: "openai",
         headers: &headers,
         now_ms: 0,
+            body_tokens: None,
     };
     let decision = tree.decide(&request, &SOUND.prices).expect("sound facts");
     assert!(decision.allowed() || !decision.message.is_empty());

@@ -49,6 +49,13 @@ pub struct Inspected {
     pub messages: u64,
 }
 
+impl Inspected {
+    /// All input is in the body's texts, so that its bytes bound its tokens.
+    pub fn is_bounded_by_bytes(&self) -> bool {
+        self.text_only && !self.stored_state && !self.hosted_tools
+    }
+}
+
 /// One pass over a JSON body.
 ///
 /// Errors: not one JSON object in UTF-8 of depth 128 at most, a governed member twice or in

@@ -2,7 +2,6 @@
 
 use super::decision::Decision;
 use super::detail::Detail;
-use super::input::is_bounded_by_bytes;
 use super::prices::Quote;
 use super::tree::{Policy, PolicyTree};
 use crate::inspect::Inspected;
@@ -86,7 +85,7 @@ fn is_free(quote: &impl Quote, input_tokens: u64) -> bool {
 
 /// Counted with the fewest tokens the texts can be: a cap must not cut an answer that fits.
 fn remaining_context(inspected: &Inspected, quote: &impl Quote) -> Option<u64> {
-    let input = if is_bounded_by_bytes(inspected) {
+    let input = if inspected.is_bounded_by_bytes() {
         tokens::at_least(inspected.text_bytes)
     } else {
         0

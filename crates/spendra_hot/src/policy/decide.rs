@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::decision::Decision;
 use super::detail::{Detail, Dollars};
 use super::facts::Facts;
-use super::input::is_bounded_by_bytes;
 use super::prices::{Prices, Quote};
 use super::tree::{Policy, PolicyTree};
 use crate::error::Unusable;
@@ -25,6 +24,9 @@ pub struct Request<'a> {
     /// Dimension to value: what the request's headers add, and a model that is in the path.
     pub headers: &'a BTreeMap<String, String>,
     pub now_ms: i64,
+    /// Tokens of the whole body in the model's own vocabulary, where they were counted: a bound
+    /// tighter than its bytes.
+    pub body_tokens: Option<u64>,
 }
 
 impl PolicyTree {
@@ -75,7 +77,7 @@ impl PolicyTree {
             return;
         };
         quote.version().clone_into(&mut decision.price_version);
-        decision.bound_input(request.inspected, &quote, model);
+        decision.bound_input(request, &quote, model);
         for policy in policies {
             decision.hear_input_limit(policy, request.inspected);
         }
@@ -119,7 +121,7 @@ impl Decision {
     }
 
     fn worst_case(&self, inspected: &Inspected, quote: &impl Quote, output_tokens: u64) -> u64 {
-        if is_bounded_by_bytes(inspected) {
+        if inspected.is_bounded_by_bytes() {
             quote.text_bound_nanousd(self.input_bound_tokens, output_tokens)
         } else {
             quote.bound_nanousd(self.input_bound_tokens, output_tokens)

@@ -1,5 +1,6 @@
 //! The input: bounded by its bytes where they bound it, else by the model's context window.
 
+use super::decide::Request;
 use super::decision::Decision;
 use super::detail::Detail;
 use super::prices::Quote;
@@ -9,10 +10,13 @@ use crate::tokens;
 
 impl Decision {
     /// Sets the bound and the estimate, or refuses what has no bound.
-    pub(super) fn bound_input(&mut self, inspected: &Inspected, quote: &impl Quote, model: &str) {
-        self.estimated_input_tokens = tokens::estimate(inspected.text_bytes);
-        let bound = if is_bounded_by_bytes(inspected) {
-            Some(inspected.body_bytes)
+    pub(super) fn bound_input(&mut self, request: &Request<'_>, quote: &impl Quote, model: &str) {
+        let inspected = request.inspected;
+        let has_tools = !inspected.tools.is_empty();
+        self.estimated_input_tokens =
+            tokens::estimate(inspected.text_bytes, request.provider, has_tools);
+        let bound = if inspected.is_bounded_by_bytes() {
+            Some(of_text(request))
         } else {
             quote.context_window()
         };
@@ -34,7 +38,7 @@ impl Decision {
         let Some(most) = policy.rules.max_input_tokens else {
             return;
         };
-        let tokens = if is_bounded_by_bytes(inspected) {
+        let tokens = if inspected.is_bounded_by_bytes() {
             self.estimated_input_tokens
         } else {
             self.input_bound_tokens
@@ -56,6 +60,18 @@ impl Decision {
     }
 }
 
-pub(super) fn is_bounded_by_bytes(inspected: &Inspected) -> bool {
-    inspected.text_only && !inspected.stored_state && !inspected.hosted_tools
+/// No more tokens than the whole body has, and what a provider adds where there are tools.
+fn of_text(request: &Request<'_>) -> u64 {
+    let inspected = request.inspected;
+    let counted = request
+        .body_tokens
+        .map(|tokens| tokens.saturating_add(tokens::FRAMING_BOUND));
+    let own = counted.map_or(inspected.body_bytes, |tokens| {
+        tokens.min(inspected.body_bytes)
+    });
+    if inspected.tools.is_empty() {
+        own
+    } else {
+        own.saturating_add(tokens::TOOLS_BOUND)
+    }
 }

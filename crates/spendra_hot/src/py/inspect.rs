@@ -68,6 +68,11 @@ impl Inspected {
     }
 
     #[getter]
+    fn bounded_by_bytes(&self) -> bool {
+        self.0.is_bounded_by_bytes()
+    }
+
+    #[getter]
     fn body_bytes(&self) -> u64 {
         self.0.body_bytes
     }

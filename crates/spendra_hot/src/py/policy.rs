@@ -146,7 +146,7 @@ impl PolicyTree {
         tree.map(Self).map_err(hot_error)
     }
 
-    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms))]
+    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn decide(
         &self,
@@ -156,6 +156,7 @@ impl PolicyTree {
         provider: &str,
         facts: BTreeMap<String, String>,
         now_ms: i64,
+        body_tokens: Option<u64>,
     ) -> PyResult<Decision> {
         let request = policy::Request {
             principal: &principal.0,
@@ -163,6 +164,7 @@ impl PolicyTree {
             provider,
             headers: &facts,
             now_ms,
+            body_tokens,
         };
         self.0
             .decide(&request, &prices.0)

@@ -16,8 +16,9 @@ fn count_chat_tokens(py: Python<'_>, body: &[u8], model: &str) -> PyResult<u64> 
 }
 
 #[pyfunction]
-fn estimate_tokens(text_bytes: u64) -> u64 {
-    tokens::estimate(text_bytes)
+#[pyo3(signature = (text_bytes, provider, *, has_tools))]
+fn estimate_tokens(text_bytes: u64, provider: &str, has_tools: bool) -> u64 {
+    tokens::estimate(text_bytes, provider, has_tools)
 }
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

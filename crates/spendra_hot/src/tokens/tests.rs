@@ -93,11 +93,14 @@ fn parts_calls_and_tools_count() {
 
 #[test]
 fn the_estimate_is_a_quarter_and_framing() {
+    let plainly = |bytes| estimate(bytes, "openai", false);
     assert_eq!(
-        (estimate(0), estimate(1), estimate(4), estimate(5)),
+        (plainly(0), plainly(1), plainly(4), plainly(5)),
         (7, 8, 8, 9)
     );
-    assert_eq!(estimate(u64::MAX), u64::MAX / 4 + 8);
+    assert_eq!(plainly(u64::MAX), u64::MAX / 4 + 8);
+    assert_eq!(estimate(4, "anthropic", true), 558);
+    assert_eq!(estimate(4, "openai", true), 8);
 }
 
 #[test]
