@@ -11,5 +11,10 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 def statements(file_name: str) -> dict[str, str]:
     """The statements of `stores/sql/<file_name>.sql`, by name."""
     text = files(__package__).joinpath("sql", f"{file_name}.sql").read_text(encoding="utf-8")
+    return read_statements(text)
+
+
+def read_statements(text: str) -> dict[str, str]:
+    """The statements of a file's text, by name."""
     _, *parts = _NAME.split(text)
     return {name: sql.strip() for name, sql in zip(parts[::2], parts[1::2], strict=True)}

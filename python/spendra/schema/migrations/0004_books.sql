@@ -47,4 +47,34 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON spendra.adjustments
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.adjustments
     EXECUTE FUNCTION spendra.refuse_change();
 
+-- Chains over what may only grow: each seal covers the rows of one table whose batch is in
+-- (first_batch, last_batch], by a Merkle root, and names the seal before it. Forms: docs/ledger.md.
+-- `marks`: the first eight bytes of each row's leaf hash, in order, to find a bad row.
+-- A column added later to a sealed table must be nullable and without default: the canonical form
+-- of a row leaves nulls out.
+CREATE TABLE spendra.seals (
+    org_id       text NOT NULL,
+    chain        text NOT NULL,
+    number       bigint NOT NULL,
+    first_batch  bigint NOT NULL,
+    last_batch   bigint NOT NULL CHECK (last_batch > first_batch),
+    rows         integer NOT NULL CHECK (rows > 0),
+    sealed_at    timestamptz NOT NULL,
+    root         bytea NOT NULL,
+    previous     bytea NOT NULL,
+    hash         bytea NOT NULL,
+    marks        bytea NOT NULL,
+    PRIMARY KEY (org_id, chain, number)
+);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON spendra.seals
+    FOR EACH ROW EXECUTE FUNCTION spendra.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.seals
+    EXECUTE FUNCTION spendra.refuse_change();
+
+-- Rows arrive in the order of their batches, nearly, so these cost next to nothing to keep.
+CREATE INDEX spend_events_by_batch ON spendra.spend_events
+    USING brin (batch_id) WITH (pages_per_range = 16);
+CREATE INDEX ledger_entries_by_batch ON spendra.ledger_entries
+    USING brin (batch_id) WITH (pages_per_range = 16);
+
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA spendra FROM PUBLIC;

@@ -1,0 +1,94 @@
+"""The record as a stream of canonical rows and seals, from the live database."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from spendra.chains import Seal
+from spendra_control_plane.stores.postgres import Connection
+from spendra_control_plane.stores.sql import statements
+
+SQL = statements("chains")
+_STEP_BATCHES = 2_000
+_PAGE = 1_000
+_NIL = "00000000-0000-0000-0000-000000000000"
+ANY = 2**31 - 1
+
+
+class Line(NamedTuple):
+    """`text`: the row in canonical form."""
+
+    batch_id: int
+    key: str
+    text: bytes
+
+
+class Account(msgspec.Struct, frozen=True):
+    """What an account shows. `settled_nanousd` is without the opening."""
+
+    account_id: str
+    opening_nanousd: int
+    settled_nanousd: int
+
+
+class Open(msgspec.Struct, frozen=True):
+    """An open reservation."""
+
+    reservation_id: str
+    state: str
+    reserved_nanousd: int
+    account_ids: list[str]
+
+
+class Source(Protocol):
+    """The record of one organization in one instant. Lines come by batch, then by key."""
+
+    org_id: str
+
+    def lines(self, chain: str) -> AsyncIterator[Line]: ...
+    def seals(self, chain: str) -> AsyncIterator[Seal]: ...
+    def accounts(self) -> AsyncIterator[Account]: ...
+    def open(self) -> AsyncIterator[Open]: ...
+
+
+class Live:
+    """From a connection inside one read-only, repeatable-read transaction at UTC."""
+
+    def __init__(self, connection: Connection, org_id: str) -> None:
+        self._connection = connection
+        self.org_id = org_id
+
+    async def lines(self, chain: str) -> AsyncIterator[Line]:
+        newest: int = await self._connection.fetchval(SQL["newest_batch"], self.org_id)
+        for start in range(0, newest, _STEP_BATCHES):
+            bounds = (start, start + _STEP_BATCHES, ANY)
+            for row in await self._connection.fetch(SQL[chain], self.org_id, *bounds):
+                yield Line(row["batch_id"], row["key"], row["line"].encode())
+
+    async def seals(self, chain: str) -> AsyncIterator[Seal]:
+        last = 0
+        while rows := await self._connection.fetch(SQL["seals"], self.org_id, chain, last, _PAGE):
+            for row in rows:
+                yield Seal(**dict(row.items()))
+            last = rows[-1]["number"]
+
+    async def accounts(self) -> AsyncIterator[Account]:
+        last = ""
+        while rows := await self._connection.fetch(SQL["accounts"], self.org_id, last, _PAGE):
+            for row in rows:
+                yield Account(**dict(row.items()))
+            last = rows[-1]["account_id"]
+
+    async def open(self) -> AsyncIterator[Open]:
+        last = _NIL
+        while rows := await self._connection.fetch(SQL["open"], self.org_id, last, _PAGE):
+            for row in rows:
+                yield Open(**dict(row.items()))
+            last = rows[-1]["reservation_id"]
+
+
+async def head(connection: Connection, org_id: str, chain: str) -> Seal | None:
+    """The newest seal of a chain."""
+    row = await connection.fetchrow(SQL["head"], org_id, chain)
+    return Seal(**dict(row.items())) if row else None
