@@ -40,7 +40,10 @@ NAMED_IN = {
         "sidecar/spendra_sidecar/serving/gateway.py",
         "control_plane/spendra_control_plane/serving.py",
     },
-    "pydantic": {"control_plane/spendra_control_plane/api/bodies.py"},
+    "pydantic": {
+        "control_plane/spendra_control_plane/api/bodies.py",
+        "control_plane/spendra_control_plane/api/record_bodies.py",
+    },
 }
 NOT_IN_THE_TREATY = {"os.environ", "socket", "asyncio", "time", "random", "subprocess"}
 

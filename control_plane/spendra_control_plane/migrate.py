@@ -16,6 +16,7 @@ from spendra_control_plane.stores.postgres import Connection, StoreError, connec
 from spendra_control_plane.stores.sql import statements
 
 SQL = statements("migrate")
+PARTITIONS = statements("worker")["make_partitions"]
 LOCK_ID = 0x5350454E445241
 """Advisory lock (the letters SPENDRA) under which one process migrates at a time."""
 
@@ -98,6 +99,7 @@ async def _run(url: str, *, check: bool) -> int:
         if check:
             return _report("behind", [migration.name for migration in await pending(connection)])
         _report("applied", await apply(connection))
+        await connection.execute(PARTITIONS)
         return 0
     finally:
         await connection.close()

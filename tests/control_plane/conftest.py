@@ -1,9 +1,11 @@
 """One Postgres, one Valkey and one control plane for the session; an organization per test."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 
+from tests.control_plane.books import Books
 from tests.control_plane.running import (
     ControlPlane,
     Organization,
@@ -46,3 +48,16 @@ def org(control_plane: ControlPlane) -> Iterator[Organization]:
     made = found_organization(control_plane)
     with made.api:
         yield made
+
+
+@pytest.fixture
+async def books(control_plane: ControlPlane, org: Organization) -> AsyncIterator[Books]:
+    connection = await asyncpg.connect(control_plane.environ["SPENDRA_DATABASE_URL"])
+    yield Books(connection, org.id)
+    await connection.close()
+
+
+@pytest.fixture
+def budget(org: Organization) -> str:
+    body = {"name": "all", "period": "none", "limit_usd": "1", "kind": "hard"}
+    return str(org.post("/v1/budgets", body)["id"])

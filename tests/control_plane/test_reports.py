@@ -1,89 +1,12 @@
 """What operators read from the ledger, written here by the ledger's own functions."""
 
-import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import asyncpg
 import pytest
 
-from spendra.ids import account_id
-from spendra.periods import FOREVER_S
-from tests.control_plane.running import ControlPlane, Organization
-
-RESERVE = """
-SELECT spendra.reserve($1, 'g1', 's1', 'i1', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    '{""}', '{0}', '{NULL}', '{""}', '{""}')
-"""
-SETTLE = "SELECT * FROM spendra.settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-REFUSE = """
-SELECT spendra.record_refusals($1, 's1', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-"""
-FACTS = {"project": ["checkout"], "model": ["gpt-5-mini"], "provider": ["openai"]}
-
-
-class Books:
-    """Writes the ledger of one organization as a sidecar does."""
-
-    def __init__(self, connection: asyncpg.Connection, org_id: str) -> None:
-        self._connection, self._org_id = connection, org_id
-
-    async def open_account(self, budget_id: str) -> str:
-        """The account of a budget that never resets."""
-        account = account_id(budget_id, 0)
-        sql = "SELECT spendra.raise_generation($1, NULL, 'g1', 'test')"
-        await self._connection.execute(sql, self._org_id)
-        await self._connection.fetch(
-            "SELECT * FROM spendra.open_accounts($1, 'g1', $2, $3, $4, $5)",
-            self._org_id,
-            [account],
-            [budget_id],
-            [datetime.fromtimestamp(0, tz=UTC)],
-            [datetime.fromtimestamp(FOREVER_S, tz=UTC)],
-        )
-        return account
-
-    async def reserve(
-        self, nanousd: int, account: str, decision: UUID | None = None, attempt: int = 1
-    ) -> tuple[UUID, UUID]:
-        """Decision id and reservation id."""
-        reservation, decision = uuid4(), decision or uuid4()
-        values = (7, reservation, decision, attempt, datetime.now(UTC), nanousd, nanousd // 2)
-        rest = (account, "openai", "gpt-5-mini", "v1", json.dumps(FACTS))
-        columns = [[value] for value in (*values, *rest)]
-        await self._connection.fetchval(RESERVE, self._org_id, *columns)
-        return decision, reservation
-
-    async def settle(self, reservation: UUID, outcome: str, nanousd: int) -> None:
-        values = (reservation, outcome, "finished", nanousd, "gpt-5-mini-2026", 200, "reported")
-        columns = [[value] for value in (*values, 100, 20, 5, 50, 10, "v1")]
-        await self._connection.fetch(SETTLE, self._org_id, *columns)
-
-    async def spend(self, nanousd: int, account: str) -> UUID:
-        decision, reservation = await self.reserve(nanousd, account)
-        await self.settle(reservation, "posted", nanousd)
-        return decision
-
-    async def refuse(self, account: str) -> UUID:
-        decision = uuid4()
-        values = (decision, datetime.now(UTC), 402, "budget_exhausted", "Not enough left.")
-        rest = ("openai", "gpt-5-mini", 10, 20, account, 7, json.dumps(FACTS))
-        await self._connection.execute(REFUSE, self._org_id, *([one] for one in (*values, *rest)))
-        return decision
-
-
-@pytest.fixture
-async def books(control_plane: ControlPlane, org: Organization) -> AsyncIterator[Books]:
-    connection = await asyncpg.connect(control_plane.environ["SPENDRA_DATABASE_URL"])
-    yield Books(connection, org.id)
-    await connection.close()
-
-
-@pytest.fixture
-def budget(org: Organization) -> str:
-    body = {"name": "all", "period": "none", "limit_usd": "1", "kind": "hard"}
-    return str(org.post("/v1/budgets", body)["id"])
+from tests.control_plane.books import FACTS, Books
+from tests.control_plane.running import Organization
 
 
 async def test_spend_is_what_was_settled_and_what_is_held(
@@ -100,6 +23,8 @@ async def test_spend_is_what_was_settled_and_what_is_held(
         "settled_usd": "0.10",
         "held_nanousd": 250_000_000,
         "held_usd": "0.25",
+        "lost_nanousd": 0,
+        "lost_usd": "0.00",
         "remaining_nanousd": 650_000_000,
         "remaining_usd": "0.65",
     }

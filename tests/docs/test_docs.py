@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from spendra_control_plane.api.metrics import Metrics as ControlPlaneMetrics
+from spendra_control_plane.worker.metrics import Metrics as WorkerMetrics
 from spendra_sidecar.metrics import Metrics as SidecarMetrics
 from spendra_sidecar.serving.refusals import KINDS
 
@@ -46,8 +47,9 @@ def anchors(text: str) -> set[str]:
 
 
 def samples() -> set[str]:
-    """Every series that either process can show, without the parts of histograms."""
-    registries = (SidecarMetrics().registry, ControlPlaneMetrics()._registry)  # noqa: SLF001
+    """Every series that a process can show, without the parts of histograms."""
+    control_plane = ControlPlaneMetrics()._registry  # noqa: SLF001
+    registries = (SidecarMetrics().registry, control_plane, WorkerMetrics().registry)
     families = (family for registry in registries for family in registry.collect())
     return {f.name + "_total" if f.type == "counter" else f.name for f in families}
 

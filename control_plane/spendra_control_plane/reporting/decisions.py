@@ -6,6 +6,7 @@ from uuid import UUID
 
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.refusals import refuse_missing
+from spendra_control_plane.record import adjustments
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 
@@ -73,6 +74,7 @@ async def _tried(
     first, last = attempts[0], attempts[-1]
     accounts = dict.fromkeys(account for row in attempts for account in row["account_ids"])
     budgets = await budgets_of(connection, org_id, accounts)
+    corrected = await adjustments.of_decisions(connection, org_id, [last["decision_id"]])
     return {
         "id": str(last["decision_id"]),
         "state": _state(attempts),
@@ -83,6 +85,7 @@ async def _tried(
         "usage_confidence": last["usage_confidence"],
         **amount("estimated", first["estimated_nanousd"]),
         **{k: v for name in ("reserved", "cost", "overrun") for k, v in _total(attempts, name)},
+        **amount("adjusted", sum(each["amount_nanousd"] for each in corrected)),
         "budgets": list(budgets.values()),
         "policy_version": last["policy_version"],
         "price_version": last["price_version"],
@@ -90,6 +93,7 @@ async def _tried(
         "retry_count": first["retry_count"],
         "retry_of": first["retry_of"],
         "attempts": [_attempt(row) for row in attempts],
+        "adjustments": corrected,
     }
 
 
@@ -137,4 +141,5 @@ async def _refused(connection: Connection, org_id: str, row: Row) -> dict[str, A
         "budgets": list(budgets.values()),
         "scope": row["facts"],
         "attempts": [],
+        "adjustments": [],
     }

@@ -21,7 +21,7 @@ async def spend(pool: Pool, org_id: str, budget_id: str, now_ms: int) -> dict[st
         row = await budgets.read(connection, org_id, budget_id)
         record = budget_record(row)
         current = window(record, now_ms) or _only_window(record)
-        settled, held = await _totals(connection, org_id, row, current)
+        settled, held, lost = await _totals(connection, org_id, row, current)
     return {
         "id": budget_id,
         "name": row["name"],
@@ -30,20 +30,22 @@ async def spend(pool: Pool, org_id: str, budget_id: str, now_ms: int) -> dict[st
         **amount("limit", row["limit_nanousd"]),
         **amount("settled", settled),
         **amount("held", held),
+        **amount("lost", lost),
         **amount("remaining", row["limit_nanousd"] - settled - held),
     }
 
 
 async def _totals(
     connection: Connection, org_id: str, budget: Row, current: Window
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
+    """Settled, held, and what of the held is lost."""
     account = account_id(budget["id"], current.start_s)
     row = await connection.fetchrow(SQL["totals"], org_id, account)
     if row is not None:
-        return row["settled_nanousd"], row["held_nanousd"]
+        return row["settled_nanousd"], row["held_nanousd"], row["lost_nanousd"]
     bounds = (_moment(current.start_s), _moment(current.end_s))
     settled: int = await connection.fetchval(SQL["unopened"], org_id, budget["selector"], *bounds)
-    return settled, 0
+    return settled, 0, 0
 
 
 def _only_window(record: BudgetRecord) -> Window:

@@ -67,6 +67,13 @@ class Holds:
         named = (names.generation, names.records, names.running)
         await self._run("let_go", *named, values=(str(reservation_id),))
 
+    async def withdraw(self) -> None:
+        """Remove this generation's balances: whoever still uses them learns of the next one."""
+        names = self._keys
+        await self._client.unlink(
+            names.generation, names.records, names.taken, names.settled, names.limits
+        )
+
     async def _run(self, name: str, *key_names: str, values: tuple[str, ...]) -> None:
         sha = script(name, self._generation).sha1
         await self._client.evalsha(sha, len(key_names), *key_names, *values)

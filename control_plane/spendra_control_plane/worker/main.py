@@ -1,6 +1,7 @@
 """The worker's life: sweep every organization, again and again, until told to stop."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -10,11 +11,11 @@ from collections.abc import Mapping
 import msgspec
 import uvloop
 
-from spendra_control_plane.stores.postgres import Pool, StoreError, open_pool
-from spendra_control_plane.worker import sweep
-from spendra_control_plane.worker.holds import Client, HoldError, open_client
+from spendra_control_plane.stores.postgres import StoreError, open_pool
+from spendra_control_plane.worker.holds import open_client
+from spendra_control_plane.worker.metrics import Metrics
+from spendra_control_plane.worker.rounds import Rounds
 
-_log = logging.getLogger(__name__)
 _EXIT_CONFIG = 64
 _EXIT_UNAVAILABLE = 69
 _EVERY_S = 2.0
@@ -26,6 +27,10 @@ class Config(msgspec.Struct, frozen=True):
     database_url: str
     redis_url: str
     lost_after_s: int
+    audit_every_s: int
+    host: str
+    port: int
+    """Of `/metrics`; 0: none."""
 
 
 def load(env: Mapping[str, str] = os.environ) -> Config:
@@ -34,11 +39,22 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         if not env.get(name):
             msg = f"{name} is not set; see docs/configuration.md"
             raise ValueError(msg)
-    lost_after = env.get("SPENDRA_LOST_AFTER_S", "3600")
-    if not lost_after.isdecimal():
-        msg = f"SPENDRA_LOST_AFTER_S must be a whole number of seconds, not {lost_after!r}"
+    return Config(
+        database_url=env["SPENDRA_DATABASE_URL"],
+        redis_url=env["SPENDRA_REDIS_URL"],
+        lost_after_s=_whole(env, "SPENDRA_LOST_AFTER_S", 3600),
+        audit_every_s=_whole(env, "SPENDRA_AUDIT_EVERY_S", 300),
+        host=env.get("SPENDRA_WORKER_HOST") or "127.0.0.1",
+        port=_whole(env, "SPENDRA_WORKER_PORT", 0),
+    )
+
+
+def _whole(env: Mapping[str, str], name: str, default: int) -> int:
+    written = env.get(name) or str(default)
+    if not (written.isascii() and written.isdecimal()):
+        msg = f"{name} must be a whole number, not {written!r}"
         raise ValueError(msg)
-    return Config(env["SPENDRA_DATABASE_URL"], env["SPENDRA_REDIS_URL"], int(lost_after))
+    return int(written)
 
 
 def main(argv: list[str]) -> int:
@@ -65,36 +81,30 @@ async def _run(config: Config) -> int:
     except StoreError as error:
         sys.stderr.write(f"spendra worker: Postgres cannot be reached: {error}\n")
         return _EXIT_UNAVAILABLE
+    metrics = Metrics()
+    try:
+        if config.port:
+            metrics.serve(config.host, config.port)
+    except OSError as error:
+        sys.stderr.write(f"spendra worker: {config.host}:{config.port}: {error.strerror}\n")
+        return _EXIT_UNAVAILABLE
     client = open_client(config.redis_url)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    while not stop.is_set():
-        await _sweep_all(pool, client, config)
-        try:
-            async with asyncio.timeout(_EVERY_S):
-                await stop.wait()
-        except TimeoutError:
-            continue
+    rounds = Rounds(
+        pool, client, metrics,
+        lost_after_s=config.lost_after_s, audit_every_s=config.audit_every_s,
+    )  # fmt: skip
+    await _until_stopped(rounds)
     await client.aclose()
     await pool.close()
     return 0
 
 
-async def _sweep_all(pool: Pool, client: Client, config: Config) -> None:
-    """One round. A store that is away is tried again in the next."""
-    try:
-        for row in await pool.fetch("SELECT id FROM spendra.organizations"):
-            await _sweep(pool, client, row["id"], config)
-    except (*StoreError, *HoldError) as error:
-        _log.warning("this round ended early: %s", str(error) or type(error).__name__)
-
-
-async def _sweep(pool: Pool, client: Client, org_id: str, config: Config) -> None:
-    await sweep.label_lost(pool, org_id)
-    await sweep.forget_claims(pool, org_id)
-    await sweep.post_lost(pool, org_id, config.lost_after_s)
-    await sweep.fold(pool, org_id)
-    await sweep.freeze(pool, client, org_id)
-    await sweep.let_go(pool, client, org_id)
-    await sweep.reconcile(pool, client, org_id)
+async def _until_stopped(rounds: Rounds) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    while not stop.is_set():
+        await rounds.run()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_EVERY_S):
+                await stop.wait()

@@ -4,9 +4,11 @@ import logging
 
 from spendra.balances import frozen_key
 from spendra_control_plane.stores.postgres import Connection, Pool
+from spendra_control_plane.stores.sql import statements
 from spendra_control_plane.worker.holds import Client, Hold, Holds
 
 _log = logging.getLogger(__name__)
+_SQL = statements("worker")
 _JUST_LOST = """SELECT reservation_id FROM spendra.reservations
     WHERE org_id = $1 AND state = 'lost' AND slots <> ''
     AND lost_at > now() - interval '1 minute'"""
@@ -25,11 +27,19 @@ async def label_lost(pool: Pool, org_id: str) -> int:
 
 
 async def post_lost(pool: Pool, org_id: str, after_s: int) -> int:
-    """Post at the worst case what has been lost for the stated time (SPENDRA_LOST_AFTER_S)."""
+    """End what has been lost for the organization's time (else `after_s`) by its rule."""
     posted: int = await pool.fetchval("SELECT spendra.post_lost($1, $2)", org_id, after_s)
     if posted:
-        _log.warning("%s: posted %d lost reservations at their worst case", org_id, posted)
+        _log.warning("%s: ended %d lost reservations by rule", org_id, posted)
     return posted
+
+
+async def book_evidence(pool: Pool, org_id: str) -> int:
+    """Book as adjustments the settlements that came after their reservation's end by rule."""
+    booked: int = await pool.fetchval(_SQL["book_evidence"], org_id)
+    if booked:
+        _log.warning("%s: adjusted %d lost reservations to what they cost", org_id, booked)
+    return booked
 
 
 async def fold(pool: Pool, org_id: str) -> int:
@@ -57,6 +67,15 @@ async def reconcile(pool: Pool, client: Client, org_id: str) -> int:
     if any(ended):
         _log.warning("%s: brought %d holds in Redis in line with Postgres", org_id, sum(ended))
     return sum(ended)
+
+
+async def withdraw(pool: Pool, client: Client, org_id: str) -> int:
+    """Take the balances of closed generations out of Redis, so that nothing is refused by them."""
+    rows = await pool.fetch(_SQL["closed_generations"], org_id)
+    for row in rows:
+        await Holds(client, org_id, row["generation"]).withdraw()
+        await pool.execute(_SQL["forget_generation"], org_id, row["generation"])
+    return len(rows)
 
 
 async def let_go(pool: Pool, client: Client, org_id: str) -> int:

@@ -79,7 +79,7 @@ def _finding(
 async def _over_limit(database: Database, org_id: str, told: Evidence) -> list[Finding]:
     found = [
         _finding(1, "over_limit", org_id, row, is_violation=_is_unexplained(row))
-        for row in await database.fetch(statements("books")["over_limit"], org_id)
+        for row in await database.fetch(statements("books")["over_limit"], org_id, told.since)
     ]
     limits = told.limits_nanousd
     rows = await database.fetch(statements("evidence")["taken"], org_id, list(limits))

@@ -1,17 +1,20 @@
 -- Each statement returns the rows for which an invariant does not hold: `subject`, then figures.
--- $1 organization, $2 events and entries booked before this moment are left out.
+-- $1 organization, $2 what is older is left out.
 
 -- name: over_limit
 -- An account above the highest limit that it has had in its window, and what would explain it.
-WITH taken AS (
+WITH held AS (
+    SELECT named.account_id, sum(r.reserved_nanousd) AS nanousd
+    FROM spendra.reservations r CROSS JOIN LATERAL unnest(r.account_ids) AS named(account_id)
+    WHERE r.org_id = $1 GROUP BY 1
+), taken AS (
     SELECT a.account_id, a.budget_id, a.window_start, a.window_end, a.opening_nanousd,
            a.opening_nanousd + a.settled_nanousd + coalesce((
                SELECT sum(m.settled_nanousd) FROM spendra.account_movements m
                WHERE m.org_id = $1 AND m.account_id = a.account_id), 0) AS settled,
-           coalesce((
-               SELECT sum(r.reserved_nanousd) FROM spendra.reservations r
-               WHERE r.org_id = $1 AND a.account_id = ANY (r.account_ids)), 0) AS held
-    FROM spendra.accounts a WHERE a.org_id = $1
+           coalesce(h.nanousd, 0) AS held
+    FROM spendra.accounts a LEFT JOIN held h USING (account_id)
+    WHERE a.org_id = $1 AND a.window_end >= $2
 ), capped AS (
     SELECT t.*, b.limit_nanousd AS now_nanousd, (
         SELECT max(CASE l.kind WHEN 'hard' THEN l.limit_nanousd ELSE 9223372036854775807 END)
@@ -92,20 +95,28 @@ SELECT r.reservation_id::text AS subject, r.reserved_nanousd, r.sidecar_id AS si
 FROM spendra.reservations r WHERE r.org_id = $1 AND r.state <> 'lost';
 
 -- name: totals_differ
--- What an account shows as settled, against the events and adjustments that name it.
-SELECT a.account_id AS subject, shown.settled_nanousd, booked.events_nanousd, adjusted.adjusted_nanousd
-FROM spendra.accounts a
-CROSS JOIN LATERAL (
-    SELECT (a.settled_nanousd + coalesce(sum(m.settled_nanousd), 0))::bigint AS settled_nanousd
-    FROM spendra.account_movements m WHERE m.org_id = $1 AND m.account_id = a.account_id) shown
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(e.cost_nanousd), 0)::bigint AS events_nanousd FROM spendra.spend_events e
-    WHERE e.org_id = $1 AND e.outcome = 'posted' AND a.account_id = ANY (e.account_ids)) booked
-CROSS JOIN LATERAL (
-    SELECT coalesce(sum(d.amount_nanousd), 0)::bigint AS adjusted_nanousd FROM spendra.adjustments d
-    WHERE d.org_id = $1 AND a.account_id = ANY (d.account_ids)) adjusted
-WHERE a.org_id = $1 AND a.opened_at >= $2
-    AND shown.settled_nanousd <> booked.events_nanousd + adjusted.adjusted_nanousd;
+-- What an account shows as settled, against the events and adjustments that name it. Events carry
+-- the sidecar's clock and windows the store's, hence the hour.
+WITH booked AS (
+    SELECT named.account_id, sum(e.cost_nanousd)::bigint AS nanousd
+    FROM spendra.spend_events e CROSS JOIN LATERAL unnest(e.account_ids) AS named(account_id)
+    WHERE e.org_id = $1 AND e.reserved_at >= $2::timestamptz - interval '1 hour'
+        AND e.outcome = 'posted'
+    GROUP BY 1
+), adjusted AS (
+    SELECT named.account_id, sum(d.amount_nanousd)::bigint AS nanousd
+    FROM spendra.adjustments d CROSS JOIN LATERAL unnest(d.account_ids) AS named(account_id)
+    WHERE d.org_id = $1 GROUP BY 1
+), shown AS (
+    SELECT a.account_id, (a.settled_nanousd + coalesce((
+               SELECT sum(m.settled_nanousd) FROM spendra.account_movements m
+               WHERE m.org_id = $1 AND m.account_id = a.account_id), 0))::bigint AS nanousd
+    FROM spendra.accounts a WHERE a.org_id = $1 AND a.window_start >= $2
+)
+SELECT s.account_id AS subject, s.nanousd AS settled_nanousd,
+    coalesce(b.nanousd, 0) AS events_nanousd, coalesce(d.nanousd, 0) AS adjusted_nanousd
+FROM shown s LEFT JOIN booked b USING (account_id) LEFT JOIN adjusted d USING (account_id)
+WHERE s.nanousd <> coalesce(b.nanousd, 0) + coalesce(d.nanousd, 0);
 
 -- name: event_on_no_account
 SELECT named.account_id AS subject, count(*) AS events, sum(e.cost_nanousd)::bigint AS cost_nanousd

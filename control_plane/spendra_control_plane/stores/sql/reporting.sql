@@ -1,13 +1,19 @@
 -- name: totals
-SELECT settled_nanousd, held_nanousd FROM spendra.account_totals($1, ARRAY[$2::text]);
+SELECT t.settled_nanousd, t.held_nanousd, coalesce((
+        SELECT sum(r.reserved_nanousd) FROM spendra.reservations r
+        WHERE r.org_id = $1 AND r.state = 'lost' AND $2 = ANY (r.account_ids)), 0)::bigint
+        AS lost_nanousd
+FROM spendra.account_totals($1, ARRAY[$2::text]) t;
 
 -- name: unopened
 -- What an account will open with, before the first request opens it.
-SELECT coalesce(sum(cost_nanousd), 0)::bigint
-FROM spendra.spend_events
-WHERE org_id = $1 AND outcome = 'posted'
-    AND reserved_at >= $3 AND reserved_at < $4
-    AND spendra.selects($2, facts);
+SELECT coalesce(sum(e.cost_nanousd + coalesce((
+        SELECT sum(d.amount_nanousd) FROM spendra.adjustments d
+        WHERE d.org_id = $1 AND d.reservation_id = e.reservation_id), 0)), 0)::bigint
+FROM spendra.spend_events e
+WHERE e.org_id = $1 AND e.outcome = 'posted'
+    AND e.reserved_at >= $3 AND e.reserved_at < $4
+    AND spendra.selects($2, e.facts);
 
 -- name: attempts
 SELECT decision_id, reservation_id, attempt, sidecar_id, outcome AS state, reason, reserved_at,

@@ -161,8 +161,10 @@ CREATE TABLE spendra.refusals (
     account_ids      text[] NOT NULL,
     policy_version   bigint NOT NULL,
     facts            jsonb NOT NULL,
-    PRIMARY KEY (org_id, decision_id)
-);
+    PRIMARY KEY (org_id, refused_at, decision_id)
+) PARTITION BY RANGE (refused_at);
+CREATE TABLE spendra.refusals_default PARTITION OF spendra.refusals DEFAULT;
+CREATE INDEX refusals_by_decision ON spendra.refusals (org_id, decision_id);
 
 -- One lease per sidecar; when it lapses, the worker labels its open reservations lost.
 CREATE TABLE spendra.sidecar_leases (

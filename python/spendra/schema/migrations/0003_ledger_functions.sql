@@ -114,6 +114,9 @@ BEGIN
                policy_version, price_version, facts, slots, retry_count, retry_of, key)
         WHERE (r.key = '' OR r.decision = ANY (mine)) AND NOT EXISTS (
             SELECT FROM tombstones t WHERE t.org_id = p_org AND t.reservation_id = r.id)
+          -- A repeat of one that has ended. Counted, so that it stays one probe of the primary key.
+          AND (SELECT count(*) FROM spend_events e WHERE e.org_id = p_org
+               AND e.reserved_at = r.at AND e.reservation_id = r.id) = 0
         ON CONFLICT DO NOTHING
         RETURNING reservation_id, reserved_nanousd
     ) SELECT sum(reserved_nanousd), array_agg(reservation_id) INTO held, written FROM written;
@@ -163,7 +166,13 @@ BEGIN
           AND r.extensions >= p_number);
 END $$;
 
+-- Reasons under which a lost reservation is ended before anything is known of it.
+CREATE FUNCTION spendra.ended_without_evidence(p_reason text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN p_reason IN ('lost', 'lost_released', 'lost_estimated', 'released_by_hand', 'posted_by_hand');
+
 -- Ends a group of reservations, each once: the first outcome stays and is what repeats return.
+-- What comes for a lost one after its end is kept as evidence, for `book_evidence`.
 -- `outcome` is `unknown` for an id that never became durable.
 CREATE FUNCTION spendra.settle(
     p_org text, p_reservation uuid[], p_outcome text[], p_reason text[], p_cost bigint[],
@@ -228,6 +237,16 @@ BEGIN
         FROM event e CROSS JOIN LATERAL unnest(e.account_ids) AS a(id)
         WHERE e.outcome = 'posted'
         GROUP BY a.id
+    ), late AS (
+        INSERT INTO late_evidence (
+            org_id, reservation_id, outcome, reason, cost_nanousd, usage_confidence)
+        SELECT p_org, g.id, g.outcome, g.reason,
+               CASE g.outcome WHEN 'posted' THEN g.cost ELSE 0 END, g.confidence
+        FROM given g
+        LEFT JOIN spend_events old ON old.org_id = p_org AND old.reservation_id = g.id
+        WHERE g.id NOT IN (SELECT c.reservation_id FROM closed c)
+          AND (old.reason IS NULL OR ended_without_evidence(old.reason))
+        ON CONFLICT DO NOTHING
     )
     SELECT e.reservation_id, e.outcome, e.cost_nanousd FROM event e
     UNION ALL
@@ -298,7 +317,10 @@ BEGIN
     END IF;
     INSERT INTO accounts (org_id, account_id, budget_id, window_start, window_end, opening_nanousd)
     SELECT p_org, w.account, w.budget, w.starts, w.ends, COALESCE((
-        SELECT sum(e.cost_nanousd) FROM spend_events e, budgets b
+        SELECT sum(e.cost_nanousd + COALESCE((
+                   SELECT sum(d.amount_nanousd) FROM adjustments d
+                   WHERE d.org_id = p_org AND d.reservation_id = e.reservation_id), 0))
+        FROM spend_events e, budgets b
         WHERE b.org_id = p_org AND b.id = w.budget AND b.created_at > w.starts
           AND e.org_id = p_org AND e.outcome = 'posted'
           AND e.reserved_at >= w.starts AND e.reserved_at < w.ends
@@ -425,45 +447,79 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
     ) SELECT count(*)::integer FROM labelled
 $$;
 
--- Posts at their worst case what has been lost for so many seconds: the provider may have billed.
+-- Ends what has been lost for so many seconds (the organization's own time, else p_after_seconds)
+-- by the organization's rule. `release` is for reservations of soft budgets only: where a hard cap
+-- counts, the provider may have billed.
 CREATE FUNCTION spendra.post_lost(p_org text, p_after_seconds integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
 DECLARE
     due record;
-    posted integer := 0;
+    ended integer := 0;
 BEGIN
     FOR due IN
-        SELECT r.reservation_id, r.reserved_nanousd, r.requested_model
-        FROM reservations r
+        SELECT r.reservation_id, r.requested_model, r.reserved_nanousd,
+               LEAST(r.estimated_nanousd, r.reserved_nanousd) AS estimated_nanousd,
+               CASE WHEN o.lost_rule <> 'release' THEN o.lost_rule
+                    WHEN cardinality(r.account_ids) > 0 AND NOT EXISTS (
+                        SELECT FROM unnest(r.account_ids) AS named(id)
+                        LEFT JOIN budgets b
+                          ON b.org_id = p_org AND b.id = split_part(named.id, '@', 1)
+                        WHERE b.kind IS DISTINCT FROM 'soft') THEN 'release'
+                    ELSE 'worst_case' END AS rule
+        FROM reservations r JOIN organizations o ON o.id = r.org_id
         WHERE r.org_id = p_org AND r.state = 'lost'
-          AND r.lost_at < now() - make_interval(secs => p_after_seconds)
-        LIMIT 1000 FOR UPDATE SKIP LOCKED
+          AND r.lost_at < now() - make_interval(secs => COALESCE(o.lost_after_s, p_after_seconds))
+        LIMIT 1000 FOR UPDATE OF r SKIP LOCKED
     LOOP
-        PERFORM settle(
-            p_org, ARRAY[due.reservation_id], ARRAY['posted'], ARRAY['lost'],
-            ARRAY[due.reserved_nanousd], ARRAY[due.requested_model], ARRAY[NULL::smallint],
-            ARRAY['worst_case'], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint],
-            ARRAY[0::bigint], ARRAY[0::bigint], ARRAY['']);
-        posted := posted + 1;
+        PERFORM CASE due.rule
+            WHEN 'release' THEN
+                end_one(p_org, due.reservation_id, 'voided', 'lost_released', 0, '', 'none')
+            WHEN 'estimate' THEN
+                end_one(p_org, due.reservation_id, 'posted', 'lost_estimated',
+                        due.estimated_nanousd, due.requested_model, 'estimated')
+            ELSE end_one(p_org, due.reservation_id, 'posted', 'lost', due.reserved_nanousd,
+                         due.requested_model, 'worst_case') END;
+        ended := ended + 1;
     END LOOP;
-    RETURN posted;
+    RETURN ended;
 END $$;
 
--- Folds old movements into their accounts, so that reading a total stays short.
+-- Ends one reservation without usage.
+CREATE FUNCTION spendra.end_one(
+    p_org text, p_reservation uuid, p_outcome text, p_reason text, p_cost bigint, p_model text,
+    p_confidence text
+) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT FROM settle(
+        p_org, ARRAY[p_reservation], ARRAY[p_outcome], ARRAY[p_reason], ARRAY[p_cost],
+        ARRAY[p_model], ARRAY[NULL::smallint], ARRAY[p_confidence], ARRAY[0::bigint],
+        ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[''])
+$$;
+
+-- Folds old movements into their accounts, so that reading a total stays short. Deleting a row and
+-- adding it to its total are one statement, so whoever reads sees it once. One folder at a time.
 CREATE FUNCTION spendra.fold_movements(p_org text, p_before bigint) RETURNS integer
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+DECLARE
+    folded integer;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('spendra fold ' || p_org, 0)) THEN
+        RETURN 0;
+    END IF;
     WITH taken AS (
-        DELETE FROM account_movements WHERE org_id = p_org AND batch_id < p_before
-        RETURNING account_id, settled_nanousd
+        DELETE FROM account_movements m USING accounts a
+        WHERE m.org_id = p_org AND m.batch_id < p_before
+          AND a.org_id = p_org AND a.account_id = m.account_id
+        RETURNING m.account_id, m.settled_nanousd
     ), summed AS (
         SELECT account_id, sum(settled_nanousd) AS settled, count(*) AS movements
         FROM taken GROUP BY account_id
-    ), folded AS (
+    ), added AS (
         UPDATE accounts a SET settled_nanousd = a.settled_nanousd + s.settled
         FROM summed s WHERE a.org_id = p_org AND a.account_id = s.account_id
         RETURNING s.movements
-    ) SELECT COALESCE(sum(movements), 0)::integer FROM folded
-$$;
+    ) SELECT COALESCE(sum(movements), 0)::integer INTO folded FROM added;
+    RETURN folded;
+END $$;
 
 DO $$ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'spendra_sidecar') THEN

@@ -20,6 +20,8 @@ CREATE TABLE spendra.adjustments (
     PRIMARY KEY (org_id, adjustment_id)
 );
 CREATE INDEX adjustments_by_decision ON spendra.adjustments (org_id, decision_id);
+CREATE INDEX adjustments_by_reservation ON spendra.adjustments (org_id, reservation_id);
+CREATE INDEX adjustments_by_time ON spendra.adjustments (org_id, booked_at, adjustment_id);
 
 -- Every limit that a budget has had: an account may hold more than its limit allows only when the
 -- limit was lowered. No limit: the budget was soft.
@@ -76,5 +78,59 @@ CREATE INDEX spend_events_by_batch ON spendra.spend_events
     USING brin (batch_id) WITH (pages_per_range = 16);
 CREATE INDEX ledger_entries_by_batch ON spendra.ledger_entries
     USING brin (batch_id) WITH (pages_per_range = 16);
+
+-- What happens to lost reservations, and after how many seconds (null: SPENDRA_LOST_AFTER_S).
+ALTER TABLE spendra.organizations
+    ADD COLUMN lost_rule text NOT NULL DEFAULT 'worst_case'
+        CHECK (lost_rule IN ('worst_case', 'estimate', 'release')),
+    ADD COLUMN lost_after_s integer CHECK (lost_after_s >= 0);
+
+-- Settlements that came after their lost reservation had been ended. The worker books each as an
+-- adjustment, or drops it when there is nothing to correct; the first to come counts.
+CREATE TABLE spendra.late_evidence (
+    org_id            text NOT NULL,
+    reservation_id    uuid NOT NULL,
+    received_at       timestamptz NOT NULL DEFAULT now(),
+    outcome           text NOT NULL,
+    reason            text NOT NULL,
+    cost_nanousd      bigint NOT NULL,
+    usage_confidence  text NOT NULL,
+    PRIMARY KEY (org_id, reservation_id)
+);
+
+-- Who ended a lost reservation by hand, and why.
+CREATE TABLE spendra.lost_endings (
+    org_id          text NOT NULL,
+    reservation_id  uuid NOT NULL,
+    ended_at        timestamptz NOT NULL DEFAULT now(),
+    ended_by        text NOT NULL,
+    outcome         text NOT NULL,
+    cost_nanousd    bigint NOT NULL,
+    reason          text NOT NULL,
+    PRIMARY KEY (org_id, reservation_id)
+);
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON spendra.lost_endings
+    FOR EACH ROW EXECUTE FUNCTION spendra.refuse_change();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.lost_endings
+    EXECUTE FUNCTION spendra.refuse_change();
+
+-- Generations whose balances the worker has still to take out of Redis: what they would refuse may
+-- be free by now.
+CREATE TABLE spendra.closed_generations (
+    org_id      text NOT NULL,
+    generation  text NOT NULL,
+    closed_at   timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (org_id, generation)
+);
+
+-- Each time the live balances were found wrong and were to be rebuilt: under which generation, and
+-- what was found.
+CREATE TABLE spendra.reconciliations (
+    org_id         text NOT NULL,
+    reconciled_at  timestamptz NOT NULL DEFAULT now(),
+    generation     text NOT NULL,
+    findings       jsonb NOT NULL,
+    PRIMARY KEY (org_id, reconciled_at)
+);
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA spendra FROM PUBLIC;

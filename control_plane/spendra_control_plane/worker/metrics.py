@@ -1,0 +1,54 @@
+"""What the worker's `/metrics` says, each metric named once."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+
+DRIFT_KINDS = (
+    "redis_below_postgres",
+    "redis_disagrees_with_itself",
+    "settled_differs",
+    "stray_hold",
+)
+
+
+class Metrics:
+    """The metrics of one worker."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.rounds = Counter(
+            "spendra_worker_rounds",
+            "Rounds over all organizations, by whether all of it was done.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.drift = self._gauge(
+            "spendra_drift_nanousd",
+            "How far live balances are from Postgres, by kind of difference.",
+            "kind",
+        )
+        self.findings = self._gauge(
+            "spendra_audit_findings", "Violations that the last audit found.", "invariant"
+        )
+        self.exceptions = self._gauge(
+            "spendra_audit_exceptions",
+            "Accounts above their limit by an overrun, an adjustment or a lowered limit.",
+        )
+        self.lost = self._gauge("spendra_lost_nanousd", "Held by lost reservations.")
+        self.unsealed = Gauge(
+            "spendra_seal_lag_seconds",
+            "Time since everything then booked was sealed.",
+            registry=self.registry,
+        )
+        self.reconciliations = Counter(
+            "spendra_reconciliations",
+            "Times that wrong live balances were closed, to be rebuilt from Postgres.",
+            ["org_id"],
+            registry=self.registry,
+        )
+
+    def serve(self, host: str, port: int) -> None:
+        """In a thread of its own. Raises OSError when nothing can listen there."""
+        start_http_server(port, host, self.registry)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(name, meaning, ["org_id", *labels], registry=self.registry)
