@@ -18,6 +18,7 @@ class Running(msgspec.Struct, kw_only=True):
     sidecar_url: str
     sidecar_urls: list[str]
     control_plane_url: str
+    worker_url: str
     api_key: str
     admin_token: str
     org_id: str

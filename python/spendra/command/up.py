@@ -96,7 +96,7 @@ class _System:
             await self.supervisor.start(_served("control-plane", self._control_plane_url, env, api))
             organization = await self._bootstrap(api, upstreams)
             await self._let_sidecars_in()
-            await self.supervisor.start(_command("worker", env))
+            await self.supervisor.start(_command("worker", env | self._worker_env()))
             await self.supervisor.start(*self._sidecars(organization, api))
         self._announce(organization, upstreams, time.monotonic() - began)
 
@@ -171,6 +171,7 @@ class _System:
             sidecar_url=self._sidecar_urls[0],
             sidecar_urls=self._sidecar_urls,
             control_plane_url=self._control_plane_url,
+            worker_url=self._worker_url,
             api_key=organization.api_key or "",
             admin_token=organization.admin_token,
             org_id=organization.org_id,
@@ -202,6 +203,12 @@ class _System:
             SPENDRA_CONTROL_PLANE_HOST=ports.HOST,
             SPENDRA_CONTROL_PLANE_PORT=str(self._options.control_plane_port),
         )
+
+    def _worker_env(self) -> dict[str, str]:
+        port = ports.choose(self._data.secrets.ports, "worker")
+        self._data.save()
+        self._worker_url = _url(port)
+        return {"SPENDRA_WORKER_HOST": ports.HOST, "SPENDRA_WORKER_PORT": str(port)}
 
     def _sidecars(self, organization: Organization, api: httpx.AsyncClient) -> list[Program]:
         return [
