@@ -30,14 +30,18 @@ NAMED_IN = {
     "httpx": {
         "python/spendra/command/bootstrap.py",
         "python/spendra/command/up.py",
+        "sidecar/spendra_sidecar/serving/credentials.py",
+        "sidecar/spendra_sidecar/serving/google_tokens.py",
         "sidecar/spendra_sidecar/snapshots/receiver.py",
     },
+    "google": {"sidecar/spendra_sidecar/serving/google_tokens.py"},
     "granian": {
         "sidecar/spendra_sidecar/main.py",
         "sidecar/spendra_sidecar/serving/app.py",
         "sidecar/spendra_sidecar/serving/call.py",
         "sidecar/spendra_sidecar/serving/forwarding.py",
         "sidecar/spendra_sidecar/serving/gateway.py",
+        "sidecar/spendra_sidecar/serving/passing.py",
         "control_plane/spendra_control_plane/serving.py",
     },
     "pydantic": {

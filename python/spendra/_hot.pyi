@@ -56,6 +56,10 @@ class Inspected:
     stored_state: Final[bool]
     labels: Final[dict[str, str]]
     service_tier: Final[str | None]
+    hosted_tools: Final[bool]
+    """A tool runs at the provider and brings input that is not in the body."""
+    billable_characters: Final[int]
+    """Of a text that is to be spoken."""
     body_bytes: Final[int]
     text_bytes: Final[int]
     messages: Final[int]
@@ -65,9 +69,18 @@ def inspect(body: bytes, dialect: str) -> Inspected:
     (depth 128), with duplicate governed keys, or with a governed field of the wrong type."""
 
 def rewrite(
-    body: bytes, dialect: str, *, include_usage: bool, output_cap: int | None, model: str | None
+    body: bytes,
+    dialect: str,
+    *,
+    include_usage: bool,
+    output_cap: int | None,
+    model: str | None,
+    limit_tools: bool = False,
 ) -> bytes:
-    """The same body with the asked fields set by splicing; all other bytes stay as they came."""
+    """The same body with the asked fields set by splicing; all other bytes stay as they came.
+
+    `limit_tools` writes how often the provider's own tools may run, where the body does not say.
+    """
 
 # --- tokens -------------------------------------------------------------------------------
 
@@ -249,6 +262,7 @@ class PolicyTree:
         facts: dict[str, str],
         now_ms: int,
         body_tokens: int | None = None,
+        model: str | None = None,
     ) -> Decision:
         """`facts` are what the request's headers add: dimension to value (`project`, `run`,
         `label:feature`, ...). One that contradicts the key's scope refuses: `scope_conflict`.
@@ -305,7 +319,10 @@ class Relay:
         dialect: str,
         hide_usage: bool,
         buffer_limit: int,
+        streamed: bool = False,
     ) -> Exchange:
-        """Start. `head` becomes the exchange once status and headers (and a buffered body) are
+        """Start. `streamed`: the answer is a stream whatever its content type says.
+
+        `head` becomes the exchange once status and headers (and a buffered body) are
         there, or UpstreamError. `hide_usage` takes the usage that we asked for out again."""
     def close(self) -> None: ...

@@ -123,15 +123,30 @@ class PolicySegment(_Wire, frozen=True):
     default_output_tokens: int
 
 
+class FallbackRecord(_Wire, frozen=True):
+    """A route to try next, by its name; `model` in place of the one asked for."""
+
+    route: str
+    model: str | None = None
+
+
 class RouteRecord(_Wire, frozen=True):
-    """Where a provider is reached. `base_url` is its origin plus any prefix, without `/v1`."""
+    """Where a provider is reached. `kind` is its row in `spendra.providers`.
+
+    `parameters` fill places of paths (`project`, `location`); `model_names` give the catalog's
+    name of what is called otherwise there (Azure deployments); `ceilings_nanousd` let paths
+    through that are not metered, by pattern, each request booked at its ceiling.
+    """
 
     provider: str
-    dialect: Literal["openai"]
+    kind: str
     base_url: str
-    auth: Literal["bearer"]
     credential: str
     models: list[str]
+    fallbacks: list[FallbackRecord] = []
+    parameters: dict[str, str] = {}
+    model_names: dict[str, str] = {}
+    ceilings_nanousd: dict[str, int] = {}
 
 
 class SecretsSegment(_Wire, frozen=True):

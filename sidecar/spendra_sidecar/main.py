@@ -19,8 +19,12 @@ from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving.admission import Admissions
 from spendra_sidecar.serving.app import App
+from spendra_sidecar.serving.authentication import Authentication
+from spendra_sidecar.serving.breakers import Breakers
+from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.forwarding import Forwarding
 from spendra_sidecar.serving.gateway import Gateway
+from spendra_sidecar.serving.passing import Passing
 from spendra_sidecar.snapshots.receiver import Receiver
 
 _log = logging.getLogger(__name__)
@@ -61,9 +65,7 @@ async def _run(config: Config) -> int:
         idle_timeout_ms=config.idle_timeout_s * 1000,
     )
     relay.attach(asyncio.get_running_loop())
-    admissions = Admissions(config, receiver, ledger)
-    forwarding = Forwarding(config, relay, metrics)
-    gateway = Gateway(config, admissions, forwarding, ledger, metrics)
+    gateway = _gateway(config, receiver, ledger, relay, metrics)
     server = _server(config, App(gateway, receiver, metrics))
     await ledger.warm()
     background = [
@@ -87,6 +89,21 @@ async def _run(config: Config) -> int:
     relay.close()
     await asyncio.gather(balances.close(), books.close(), receiver.close())
     return 0
+
+
+def _gateway(
+    config: Config, receiver: Receiver, ledger: Ledger, relay: Relay, metrics: Metrics
+) -> Gateway:
+    credentials, breakers = Credentials(), Breakers()
+    authentication = Authentication(config, receiver, ledger)
+    return Gateway(
+        config,
+        Admissions(config, authentication, ledger, breakers),
+        Forwarding(config, relay, credentials, breakers, metrics),
+        Passing(config, authentication, relay, credentials),
+        ledger,
+        metrics,
+    )
 
 
 def _server(config: Config, app: App) -> Server:

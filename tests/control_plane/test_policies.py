@@ -77,9 +77,8 @@ def test_a_route_reaches_the_snapshot_and_its_credential_no_answer(org: Organiza
     assert org.snapshot().secrets.routes == [
         RouteRecord(
             provider="openai",
-            dialect="openai",
+            kind="openai",
             base_url="https://api.openai.com",
-            auth="bearer",
             credential="sk-very-secret",
             models=["*"],
         )

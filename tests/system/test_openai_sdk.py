@@ -244,8 +244,8 @@ def test_a_key_that_is_not_one_is_refused(system: System, key: str) -> None:
 
 def test_unknown_routes_do_not_leave(system: System) -> None:
     reached = system.provider()["total"]
-    with pytest.raises(openai.NotFoundError):
-        system.openai().images.generate(model="gpt-image-1", prompt="a cat")
+    with pytest.raises(openai.NotFoundError, match="unmetered_ceiling_usd"):
+        system.openai().vector_stores.create(name="papers")
     assert system.provider()["total"] == reached
 
 

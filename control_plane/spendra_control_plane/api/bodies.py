@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from spendra.money import MAX_AMOUNT_NANOUSD, usd_to_nanousd
+from spendra.providers import PROVIDERS, Provider, row
 from spendra.snapshot import Rules
 from spendra_control_plane.authoring.selectors import check_key_scope, read_selector
 
@@ -104,6 +105,13 @@ def _base_url(written: str) -> str:
         msg = "leave '/v1' out: it belongs to the provider's own paths, which follow the address"
         raise ValueError(msg)
     return url
+
+
+def _kind(written: str) -> str:
+    if written not in PROVIDERS:
+        msg = f"{written!r} is not a kind of provider; the kinds are {', '.join(sorted(PROVIDERS))}"
+        raise ValueError(msg)
+    return written
 
 
 def _selector(written: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
@@ -284,7 +292,32 @@ class EditPolicy(Edit):
     rules: RulesBody | None = None
 
 
+class FallbackBody(Body):
+    """The route to try next; `model` in place of the one asked for."""
+
+    route: Annotated[str, Field(min_length=1, max_length=40)]
+    model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
+PathPattern = Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class ProviderBody(Body):
-    base_url: Annotated[str, AfterValidator(_base_url)]
+    """`kind`: a row of the provider table; by default the one of the route's name."""
+
+    kind: Annotated[str, AfterValidator(_kind)] | None = None
+    base_url: Annotated[str, AfterValidator(_base_url)] | None = None
     credential: Annotated[str, Field(max_length=10_000)] | None = Field(default=None, repr=False)
     models: Globs = Field(default_factory=lambda: ["*"])
+    fallbacks: Annotated[list[FallbackBody], Field(max_length=8)] = Field(default_factory=list)
+    parameters: Annotated[dict[Literal["project", "location"], Word], Field(max_length=2)] = Field(
+        default_factory=dict
+    )
+    model_names: Annotated[dict[Word, Word], Field(max_length=500)] = Field(default_factory=dict)
+    unmetered_ceiling_usd: Annotated[dict[PathPattern, RequestDollars], Field(max_length=50)] = (
+        Field(default_factory=dict)
+    )
+
+    def kind_of(self, name: str) -> Provider:
+        return row(self.kind or name)

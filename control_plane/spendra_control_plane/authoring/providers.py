@@ -1,8 +1,10 @@
 """Provider routes: where a provider is reached, with which credential, for which models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from spendra.money import nanousd_to_usd
+from spendra.providers import Provider
 from spendra_control_plane.authoring.refusals import refuse_invalid, refuse_missing
 from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Pool, Row
@@ -15,10 +17,22 @@ SQL = statements("providers")
 class Draft:
     """`keeps_credential`: the stored one stays, and `credential` says nothing."""
 
+    kind: str
     base_url: str
     keeps_credential: bool
     credential: str
     models: list[str]
+    fallbacks: list[dict[str, Any]] = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    model_names: dict[str, str] = field(default_factory=dict)
+    ceilings_nanousd: dict[str, int] = field(default_factory=dict)
+
+
+def origin(kind: Provider) -> str:
+    """The provider's own address, for a route that names none."""
+    if not kind.origin:
+        refuse_invalid(f"a route of kind {kind.name!r} needs its `base_url`")
+    return kind.origin
 
 
 async def put(publisher: Publisher, org_id: str, provider: str, draft: Draft) -> dict[str, Any]:
@@ -27,9 +41,11 @@ async def put(publisher: Publisher, org_id: str, provider: str, draft: Draft) ->
         old = await change.connection.fetchrow(SQL["get"], org_id, provider)
         _check_address(provider, draft, old)
         sealed = _sealed(publisher, change, provider, draft, old)
+        await _check_fallbacks(change, provider, draft)
         await change.connection.execute(
-            SQL["put"], org_id, provider, draft.base_url, sealed, draft.models
-        )
+            SQL["put"], org_id, provider, draft.kind, draft.base_url, sealed, draft.models,
+            draft.fallbacks, draft.parameters, draft.model_names, draft.ceilings_nanousd,
+        )  # fmt: skip
         return _view(await _read(change, provider))
 
 
@@ -43,6 +59,18 @@ async def remove(publisher: Publisher, org_id: str, provider: str) -> dict[str, 
 
 async def page(pool: Pool, org_id: str, after: str, limit: int) -> list[dict[str, Any]]:
     return [_view(row) for row in await pool.fetch(SQL["page"], org_id, after, limit)]
+
+
+async def _check_fallbacks(change: Change, provider: str, draft: Draft) -> None:
+    """A fallback is another route that exists."""
+    rows = await change.connection.fetch(SQL["names"], change.org_id)
+    known = {row["provider"] for row in rows} | {provider}
+    for fallback in draft.fallbacks:
+        if fallback["route"] not in known:
+            names = ", ".join(sorted(known))
+            refuse_invalid(f"there is no route {fallback['route']!r}; the routes are {names}")
+        if fallback["route"] == provider and not fallback.get("model"):
+            refuse_invalid("a route can only fall back to itself with another model")
 
 
 def _check_address(provider: str, draft: Draft, old: Row | None) -> None:
@@ -74,5 +102,8 @@ async def _read(change: Change, provider: str) -> Row:
 
 
 def _view(row: Row) -> dict[str, Any]:
-    columns = {name: value for name, value in row.items() if name != "credential_sealed"}
-    return {**columns, "has_credential": row["credential_sealed"] is not None}
+    hidden = ("credential_sealed", "ceilings_nanousd")
+    columns = {name: value for name, value in row.items() if name not in hidden}
+    ceilings = {path: nanousd_to_usd(most) for path, most in row["ceilings_nanousd"].items()}
+    has_credential = row["credential_sealed"] is not None
+    return {**columns, "unmetered_ceiling_usd": ceilings, "has_credential": has_credential}

@@ -8,6 +8,7 @@ import msgspec
 
 from spendra.snapshot import (
     BudgetRecord,
+    FallbackRecord,
     KeyHash,
     KeyRecord,
     KeysSegment,
@@ -121,11 +122,14 @@ def _route(row: Row, org_id: str, vault: Vault) -> RouteRecord:
     purpose = f"credential {row['provider']}"
     return RouteRecord(
         provider=row["provider"],
-        dialect=row["dialect"],
+        kind=row["kind"],
         base_url=row["base_url"],
-        auth=row["auth"],
         credential=vault.unseal(org_id, purpose, sealed).decode() if sealed else "",
         models=row["models"],
+        fallbacks=msgspec.convert(row["fallbacks"], list[FallbackRecord]),
+        parameters=row["parameters"],
+        model_names=row["model_names"],
+        ceilings_nanousd=row["ceilings_nanousd"],
     )
 
 

@@ -94,6 +94,7 @@ fn rewrite_4_kb(bencher: Bencher<'_, '_>) {
         include_usage: true,
         output_cap: Some(100),
         model: None,
+        limit_tools: false,
     };
     bencher.bench(|| rewrite(black_box(&body), "openai", &changes).unwrap());
 }
@@ -112,6 +113,7 @@ fn inspect_and_decide_4_kb(bencher: Bencher<'_, '_>) {
             principal,
             inspected: &inspected,
             provider: "openai",
+            model: None,
             headers: &headers,
             now_ms: 0,
             body_tokens: None,

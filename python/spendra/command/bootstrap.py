@@ -80,7 +80,11 @@ class Bootstrap:
     async def _put_provider(self, organization: Organization, upstream: Upstream) -> None:
         answer = await self._api.put(
             f"/v1/providers/{upstream.provider}",
-            json={"base_url": upstream.base_url, "credential": upstream.credential},
+            json={
+                "base_url": upstream.base_url,
+                "credential": upstream.credential,
+                "parameters": upstream.parameters,
+            },
             headers=_bearer(organization.admin_token),
         )
         _accepted(answer)

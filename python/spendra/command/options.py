@@ -2,26 +2,19 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from spendra.command.arguments import EX_USAGE, CommandError, Parser, count, port_number
+from spendra.providers import PROVIDERS
 
-CREDENTIALS: Final = {
-    "anthropic": "ANTHROPIC_API_KEY",
-    "azure": "AZURE_OPENAI_API_KEY",
-    "cohere": "CO_API_KEY",
-    "gemini": "GEMINI_API_KEY",
-    "google": "GOOGLE_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "openai": "OPENAI_API_KEY",
-    "openrouter": "OPENROUTER_API_KEY",
-    "vertex": "VERTEX_ACCESS_TOKEN",
-}
-"""Provider to the variable that holds its credential."""
-_OPENAI: Final = "https://api.openai.com"
+CREDENTIALS: Final = {name: row.credentials for name, row in PROVIDERS.items() if row.credentials}
+"""Provider to the variables that may hold its credential."""
+_ADDRESSES: Final = {"azure": "AZURE_OPENAI_ENDPOINT"}
+"""Where every customer has an address of its own."""
+_PARAMETERS: Final = {"project": "GOOGLE_CLOUD_PROJECT", "location": "GOOGLE_CLOUD_LOCATION"}
 _NO_CREDENTIAL: Final = "unset"
 
 
@@ -32,6 +25,7 @@ class Upstream:
     provider: str
     base_url: str
     credential: str
+    parameters: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,15 +109,47 @@ def _sidecar_ports(words: argparse.Namespace) -> tuple[int, ...]:
 
 
 def _upstreams(origins: dict[str, str], environ: Mapping[str, str]) -> tuple[Upstream, ...]:
-    if environ.get("OPENAI_API_KEY"):
-        origins.setdefault("openai", _OPENAI)
+    """Those named, and every provider whose credential is in the environment."""
+    for name in CREDENTIALS:
+        row = PROVIDERS[name]
+        address = environ.get(_ADDRESSES.get(name, ""), "").rstrip("/") or row.origin
+        is_named = bool({name, *row.aliases} & origins.keys())
+        if row.name == name and not is_named and _credential(name, environ) and address:
+            origins[name] = address
     return tuple(
         Upstream(
             provider=name,
             base_url=url,
-            credential=environ.get(CREDENTIALS[name]) or _NO_CREDENTIAL,
+            credential=_credential(name, environ) or _NO_CREDENTIAL,
+            parameters=_parameters(name, environ),
         )
         for name, url in origins.items()
+    )
+
+
+def _credential(name: str, environ: Mapping[str, str]) -> str:
+    return next((environ[each] for each in CREDENTIALS[name] if environ.get(each)), "")
+
+
+def _parameters(name: str, environ: Mapping[str, str]) -> dict[str, str]:
+    if PROVIDERS[name].name != "vertex":
+        return {}
+    return {place: environ[each] for place, each in _PARAMETERS.items() if environ.get(each)}
+
+
+def simulated(base_url: str) -> tuple[Upstream, ...]:
+    """Every provider of the table, answered by the simulated one."""
+    return tuple(
+        Upstream(
+            provider=name,
+            base_url=base_url,
+            credential="simulated",
+            parameters={"project": "simulated", "location": "simulated"}
+            if name == "vertex"
+            else {},
+        )
+        for name, row in PROVIDERS.items()
+        if name == row.name and row.credentials
     )
 
 

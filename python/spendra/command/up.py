@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,14 +15,18 @@ import httpx
 from spendra.command import announce, ports
 from spendra.command.bootstrap import Bootstrap
 from spendra.command.data_dir import DataDir, Organization
-from spendra.command.options import CREDENTIALS, Options, Upstream, read
+from spendra.command.options import CREDENTIALS, Options, Upstream, read, simulated
 from spendra.command.processes.child import Program, at_once
 from spendra.command.processes.supervisor import Supervisor
 from spendra.command.stores import external
 from spendra.command.stores.postgres import Postgres
 from spendra.command.stores.valkey import Valkey
 
-_SECRET_VARIABLES: Final = {"SPENDRA_ADMIN_TOKEN", "SPENDRA_MASTER_KEY", *CREDENTIALS.values()}
+_SECRET_VARIABLES: Final = {
+    "SPENDRA_ADMIN_TOKEN",
+    "SPENDRA_MASTER_KEY",
+    *chain.from_iterable(CREDENTIALS.values()),
+}
 """A child gets these only when they are meant for it."""
 _DRAIN_S: Final = 25.0
 """Longer than the 20 s that a sidecar gives the requests it has begun."""
@@ -156,7 +161,7 @@ class _System:
             grace_s=2.0,
         )
         await self.supervisor.start(program)
-        return (Upstream(provider="openai", base_url=_url(port), credential="simulated"),)
+        return simulated(_url(port))
 
     async def _bootstrap(
         self, api: httpx.AsyncClient, upstreams: tuple[Upstream, ...]
@@ -181,9 +186,12 @@ class _System:
             pids={},
         )
         self._changed()
-        simulated = "" if self._options.upstreams else " (simulated; set OPENAI_API_KEY for OpenAI)"
         provider = ", ".join(f"{each.provider} at {each.base_url}" for each in upstreams)
-        welcome = announce.welcome(self._running, provider=provider + simulated, seconds=seconds)
+        if not self._options.upstreams:
+            provider = (
+                f"all of them at {upstreams[0].base_url} (simulated; set OPENAI_API_KEY, ...)"
+            )
+        welcome = announce.welcome(self._running, provider=provider, seconds=seconds)
         announce.say(welcome)
 
     def _changed(self) -> None:

@@ -1,10 +1,13 @@
 """Governance headers on answers. Names: docs/headers.md."""
 
 import time
+from typing import TYPE_CHECKING
 
-from spendra._hot import Decision
 from spendra.money import nanousd_to_usd
 from spendra_sidecar.ledger.words import Held, Outcome, Reservation
+
+if TYPE_CHECKING:
+    from spendra_sidecar.serving.call import Admission
 
 Pairs = list[tuple[str, str]]
 
@@ -25,17 +28,29 @@ def latency(started_ns: int, waited_ns: int) -> Pairs:
     return [("x-spendra-latency-ms", f"{added_ms:.3f}")]
 
 
-def admitted(reservation: Reservation, held: Held, decision: Decision) -> Pairs:
+def admitted(admission: "Admission") -> Pairs:
+    reservation, judged = admission.reservation, admission.judged
     pairs = [
-        ("x-spendra-requested-model", reservation.model),
-        ("x-spendra-routed", reservation.provider),
+        ("x-spendra-requested-model", judged.model),
+        ("x-spendra-routed", judged.route.name),
     ]
-    remaining = _remaining(reservation, held)
+    if region := judged.route.record.parameters.get("location"):
+        pairs.append(("x-spendra-region", region))
+    remaining = _remaining(reservation, admission.held)
     if remaining is not None:
         pairs.append(("x-spendra-remaining", nanousd_to_usd(remaining)))
-    if decision.warning:
-        pairs.append(("x-spendra-policy-warning", decision.warning))
+    if judged.decision.warning:
+        pairs.append(("x-spendra-policy-warning", judged.decision.warning))
     return pairs
+
+
+def retry_after_s(headers: Pairs) -> float:
+    """How long the provider asks to be left alone; 0 where it does not say, or by a date."""
+    found = dict(headers)
+    ms, seconds = found.get("retry-after-ms", ""), found.get("retry-after", "")
+    if ms.isdecimal():
+        return int(ms) / 1000
+    return float(seconds) if seconds.isdecimal() else 0.0
 
 
 def estimated(reservation: Reservation) -> Pairs:

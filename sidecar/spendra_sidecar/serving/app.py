@@ -2,6 +2,7 @@
 
 from granian.rsgi import HTTPProtocol, Scope
 
+from spendra.providers import Match, find, unmatched
 from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving.call import begin, refuse
 from spendra_sidecar.serving.gateway import Gateway
@@ -21,8 +22,8 @@ class App:
         self._metrics = metrics
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        if scope.path == "/v1/chat/completions" and scope.method == "POST":
-            await self._gateway.chat(scope, protocol)
+        if scope.path.startswith("/v1/"):
+            await self._gateway.serve(scope, protocol, self._match(scope))
         elif scope.path == "/healthz":
             protocol.response_str(200, _JSON, '{"status":"ok"}')
         elif scope.path == "/readyz":
@@ -31,6 +32,13 @@ class App:
             protocol.response_str(200, _TEXT, self._metrics.render())
         else:
             self._unknown(scope, protocol)
+
+    def _match(self, scope: Scope) -> Match:
+        live = self._receiver.live
+        kind_of = live.routes.kind_of if live is not None else str
+        speaks_anthropic = scope.headers.get("anthropic-version") is not None
+        found = find(scope.method, scope.path, speaks_anthropic=speaks_anthropic, kind_of=kind_of)
+        return found or unmatched(scope.method, scope.path, kind_of)
 
     def _ready(self, protocol: HTTPProtocol) -> None:
         ready = self._receiver.usable() is not None and not self._gateway.stopping
@@ -41,10 +49,7 @@ class App:
         )
 
     def _unknown(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        if scope.path == "/v1/chat/completions":
-            refusal = Refusal("method_not_allowed", f"{scope.path} takes POST, not {scope.method}.")
-        else:
-            message = f"{scope.method} {scope.path} is not a metered route, so it does not leave."
-            refusal = Refusal("route_unknown", message)
+        message = f"{scope.path} is not served; APIs are under /v1/, see docs/providers.md."
+        refusal = Refusal("route_unknown", message)
         self._metrics.refused(refusal.kind.status, refusal.code)
-        refuse(begin(scope, protocol), refusal)
+        refuse(begin(scope, protocol, unmatched(scope.method, scope.path, str)), refusal)

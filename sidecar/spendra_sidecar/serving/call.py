@@ -3,21 +3,20 @@
 import os
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from granian.rsgi import HTTPProtocol, Scope
 
 from spendra._hot import Decision, Inspected
 from spendra.ids import uuid7
-from spendra.snapshot import RouteRecord
+from spendra.providers import Match, Operation
 from spendra_sidecar.ledger.words import Held, Reservation
-from spendra_sidecar.serving import answers, refusals
+from spendra_sidecar.serving import answers, protocols, refusals
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.serving.repeats import Repeat
 from spendra_sidecar.snapshots.live import Live
-
-REQUEST_DIALECT = "openai_chat"
-"""What bodies on /v1/chat/completions are read and rewritten as (`spendra._hot.inspect`)."""
+from spendra_sidecar.snapshots.routes import Route
 
 
 @dataclass(slots=True)
@@ -26,14 +25,25 @@ class Call:
 
     scope: Scope
     protocol: HTTPProtocol
+    match: Match
     started_ns: int
     decision_id: UUID
     trace: tuple[str, str]
     facts: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     repeat: Repeat | None = None
+    inspected: Inspected | None = None
+    """As `match.operation` reads it."""
     waited_ns: int = 0
     """Time spent waiting for the provider."""
+
+
+class Choice(NamedTuple):
+    """A route that can do what is asked, and the model that it would be asked for."""
+
+    route: Route
+    operation: Operation
+    model: str
 
 
 @dataclass(slots=True)
@@ -42,8 +52,17 @@ class Judged:
 
     live: Live
     inspected: Inspected
-    route: RouteRecord
+    route: Route
+    operation: Operation
+    """As this route's provider has it."""
+    model: str
+    """As it is asked of this route; empty where nothing is asked by model."""
+    catalog_model: str
+    """Its name in the price catalog."""
     decision: Decision
+    most_nanousd: int
+    """What it can cost; the configured ceiling where that is not known."""
+    has_ceiling: bool = False
 
 
 @dataclass(slots=True)
@@ -53,13 +72,15 @@ class Admission:
     judged: Judged
     reservation: Reservation
     held: Held
+    spare: list[Choice]
+    """What else may be tried where this fails."""
 
 
-def begin(scope: Scope, protocol: HTTPProtocol) -> Call:
+def begin(scope: Scope, protocol: HTTPProtocol, match: Match) -> Call:
     random = os.urandom(34)
     decision_id = uuid7(time.time_ns() // 1_000_000, random[24:])
     trace = answers.trace_of(scope.headers.get("traceparent"), random)
-    return Call(scope, protocol, time.perf_counter_ns(), decision_id, trace)
+    return Call(scope, protocol, match, time.perf_counter_ns(), decision_id, trace)
 
 
 def refuse(call: Call, refusal: Refusal) -> None:
@@ -67,4 +88,10 @@ def refuse(call: Call, refusal: Refusal) -> None:
     decision_id = str(call.decision_id)
     headers = refusals.headers(refusal) + answers.identity(decision_id, call.trace)
     headers += answers.latency(call.started_ns, call.waited_ns)
-    call.protocol.response_bytes(refusal.kind.status, headers, refusals.body(refusal, decision_id))
+    body = protocols.body(refusal, decision_id, call.match.protocol, listed=is_array(call))
+    call.protocol.response_bytes(refusal.kind.status, headers, body)
+
+
+def is_array(call: Call) -> bool:
+    """Google's streams are JSON arrays unless `alt=sse` asks for events."""
+    return call.match.operation.stream and "alt=sse" not in call.scope.query_string

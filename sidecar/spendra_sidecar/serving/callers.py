@@ -1,7 +1,7 @@
 """What a request says about its caller: the key, and the scopes and labels its headers name."""
 
 from typing import Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from spendra.scopes import LABEL_PREFIX
 from spendra_sidecar.serving.refusals import Refusal
@@ -18,6 +18,9 @@ _NEVER_FORWARDED = frozenset(
         "transfer-encoding", "upgrade", "expect", "cookie",
     )
 )  # fmt: skip
+
+
+Pairs = list[tuple[str, str]]
 
 
 class Headers(Protocol):
@@ -57,7 +60,7 @@ def named_facts(headers: Headers) -> dict[str, str]:
     return facts
 
 
-def forwarded(headers: Headers, credential: str, *, identity: bool) -> list[tuple[str, str]]:
+def forwarded(headers: Headers, credential: tuple[str, str], *, identity: bool) -> Pairs:
     """The headers that go upstream: the caller's own, less its credentials, plus the provider's."""
     kept = [
         (name, value)
@@ -68,8 +71,17 @@ def forwarded(headers: Headers, credential: str, *, identity: bool) -> list[tupl
     ]
     if identity:
         kept.append(("accept-encoding", "identity"))
-    kept.append(("authorization", f"Bearer {credential}"))
+    if credential[0]:
+        kept.append(credential)
     return kept
+
+
+def forwarded_query(query: str) -> str:
+    """The query as it came, less the caller's key."""
+    if "key=" not in query:
+        return query
+    parts = [part for part in query.split("&") if unquote(part.partition("=")[0]) != "key"]
+    return "&".join(parts)
 
 
 def _labels(text: str) -> dict[str, str]:

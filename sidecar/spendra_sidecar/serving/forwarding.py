@@ -7,13 +7,15 @@ from granian._granian import RSGIHTTPStreamTransport as Transport
 from granian.rsgi import ProtocolClosed
 
 from spendra._hot import Exchange, Relay, UpstreamError, rewrite
-from spendra.snapshot import RouteRecord
 from spendra_sidecar.config import Config
 from spendra_sidecar.metrics import Metrics
-from spendra_sidecar.serving import answers, callers, refusals
-from spendra_sidecar.serving.call import REQUEST_DIALECT, Admission, Call
+from spendra_sidecar.serving import answers, callers, protocols, requests
+from spendra_sidecar.serving.breakers import Breakers
+from spendra_sidecar.serving.call import Admission, Call, Choice, Judged, is_array
+from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.outcomes import Attempt, conclude
 from spendra_sidecar.serving.refusals import Refusal
+from spendra_sidecar.snapshots.routes import Route, filled
 
 _SHUTTING_DOWN = Refusal("shutting_down", "This sidecar is shutting down; try again.")
 
@@ -21,21 +23,56 @@ _SHUTTING_DOWN = Refusal("shutting_down", "This sidecar is shutting down; try ag
 class Forwarding:
     """Sends admitted requests upstream and relays their answers."""
 
-    def __init__(self, config: Config, relay: Relay, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        relay: Relay,
+        credentials: Credentials,
+        breakers: Breakers,
+        metrics: Metrics,
+    ) -> None:
         self._buffer_limit = config.max_body_bytes
         self._relay = relay
+        self._credentials = credentials
+        self._breakers = breakers
         self._metrics = metrics
 
-    async def forward(self, call: Call, admission: Admission, attempt: Attempt) -> None:
-        """Whatever happens is noted in `attempt`. Raises Refusal before any byte was answered."""
+    async def forward(self, call: Call, admission: Admission, attempt: Attempt) -> bool:
+        """Whether the caller has an answer; if not, something else may be tried.
+
+        Whatever happens is noted in `attempt`. Raises Refusal before any byte was answered.
+        """
+        credential = await self._credentials.header(
+            admission.judged.route, admission.judged.operation
+        )
         self._refuse_if_late(admission)
         self._metrics.added_latency.observe((time.perf_counter_ns() - call.started_ns) / 1e9)
-        exchange = await self._head(call, admission, attempt)
+        try:
+            exchange = await self._head(call, admission, attempt, credential)
+        except UpstreamError as error:
+            attempt.error = error.with_traceback(None)
+            self._breakers.failed(admission.judged.route.name)
+            if admission.spare:
+                return False
+            raise upstream_refusal(error, admission.judged.route) from error
         attempt.status = exchange.status
+        if self._has_failed(admission, exchange) and admission.spare:
+            exchange.cancel()
+            return False
         if exchange.body is not None:
             self._answer_whole(call, admission, attempt, exchange)
         else:
             await self._answer_stream(call, admission, attempt, exchange)
+        return True
+
+    def _has_failed(self, admission: Admission, exchange: Exchange) -> bool:
+        """Whether another route may do better; the breaker is told either way."""
+        route = admission.judged.route
+        if exchange.status not in route.row.retry_statuses:
+            self._breakers.succeeded(route.name)
+            return False
+        self._breakers.failed(route.name, answers.retry_after_s(exchange.headers))
+        return True
 
     def _refuse_if_late(self, admission: Admission) -> None:
         """A process that slept must not send what others have given up on."""
@@ -43,14 +80,13 @@ class Forwarding:
             msg = "The reservation took too long to be trusted; nothing was sent. Try again."
             raise Refusal("dispatch_too_late", msg, retry_after_ms=1000)
 
-    async def _head(self, call: Call, admission: Admission, attempt: Attempt) -> Exchange:
+    async def _head(
+        self, call: Call, admission: Admission, attempt: Attempt, credential: tuple[str, str]
+    ) -> Exchange:
         asked_ns = time.perf_counter_ns()
-        head = self._send(call, admission, attempt)
+        head = self._send(call, admission, attempt, credential)
         try:
             return await head
-        except UpstreamError as error:
-            attempt.error = error.with_traceback(None)
-            raise _upstream_refusal(error, admission.judged.route) from error
         except asyncio.CancelledError:
             if not head.cancelled():
                 raise
@@ -59,27 +95,23 @@ class Forwarding:
             call.waited_ns += time.perf_counter_ns() - asked_ns
 
     def _send(
-        self, call: Call, admission: Admission, attempt: Attempt
+        self, call: Call, admission: Admission, attempt: Attempt, credential: tuple[str, str]
     ) -> "asyncio.Future[Exchange]":
         judged = admission.judged
-        inspected, decision, route = judged.inspected, judged.decision, judged.route
-        hide_usage = inspected.stream and not inspected.include_usage
-        body = call.body
-        if hide_usage or decision.write_cap:
-            cap = decision.output_cap if decision.write_cap else None
-            body = rewrite(
-                body, REQUEST_DIALECT, include_usage=hide_usage, output_cap=cap, model=None
-            )
+        hide_usage = judged.inspected.stream and not judged.inspected.include_usage
+        url = target(call, judged)
+        body = _body(call, judged, hide_usage=hide_usage)
         head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         attempt.exchange = self._relay.send(
             head,
-            method="POST",
-            url=f"{route.base_url}/v1/chat/completions",
-            headers=callers.forwarded(call.scope.headers, route.credential, identity=hide_usage),
+            method=call.scope.method,
+            url=url,
+            headers=callers.forwarded(call.scope.headers, credential, identity=hide_usage),
             body=body,
-            dialect=route.dialect,
+            dialect=judged.route.row.meter if judged.operation.protocol is None else _meter(judged),
             hide_usage=hide_usage,
             buffer_limit=self._buffer_limit,
+            streamed=attempt.stream,
         )
         return head
 
@@ -98,7 +130,7 @@ class Forwarding:
         gone = asyncio.ensure_future(call.protocol.client_disconnect())
         gone.add_done_callback(lambda _: exchange.cancel())
         try:
-            await self._pump(transport, attempt, exchange)
+            attempt.error = await pump(transport, exchange)
             attempt.hung_up = gone.done()
             if not attempt.hung_up:
                 await self._end_stream(call, transport, attempt, admission)
@@ -108,57 +140,125 @@ class Forwarding:
             gone.cancel()
             exchange.cancel()
 
-    async def _pump(self, transport: Transport, attempt: Attempt, exchange: Exchange) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while True:
-                future: asyncio.Future[bytes | None] = loop.create_future()
-                chunk = exchange.next(future)
-                if chunk is False:
-                    chunk = await future
-                if not chunk or chunk is True:
-                    break
-                await transport.send_bytes(chunk)
-        except UpstreamError as error:
-            # Its traceback would keep this frame and with it the transport, whose end is the
-            # caller's end of stream.
-            attempt.error = error.with_traceback(None)
-        except asyncio.CancelledError:
-            # A future that was cancelled: the exchange was, because the caller left or we stop.
-            if not future.cancelled():
-                raise
-
     async def _end_stream(
         self, call: Call, transport: Transport, attempt: Attempt, admission: Admission
     ) -> None:
         """A stream that was cut must not look like one that ended well."""
         refusal = _why_ended(attempt, admission.judged.route)
         if refusal is not None:
-            await transport.send_bytes(refusals.stream_event(refusal, str(call.decision_id)))
+            framing = _framing(call, admission.judged)
+            ending = protocols.ending(refusal, str(call.decision_id), call.match.protocol, framing)
+            await transport.send_bytes(ending)
         elif call.scope.headers.get("x-spendra-trailer") == "cost":
             await transport.send_bytes(answers.trailer(conclude(attempt)))
+
+
+async def pump(transport: Transport, exchange: Exchange) -> UpstreamError | None:
+    """Everything that comes, as it comes; the error that ended it, if one did."""
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            future: asyncio.Future[bytes | None] = loop.create_future()
+            chunk = exchange.next(future)
+            if chunk is False:
+                chunk = await future
+            if not chunk or chunk is True:
+                return None
+            await transport.send_bytes(chunk)
+    except UpstreamError as error:
+        # Its traceback would keep this frame and with it the transport, whose end is the
+        # caller's end of stream.
+        return error.with_traceback(None)
+    except asyncio.CancelledError:
+        # A future that was cancelled: the exchange was, because the caller left or we stop.
+        if not future.cancelled():
+            raise
+        return None
+
+
+def target(call: Call, judged: Choice | Judged) -> str:
+    """The provider's URL. Raises Refusal where a place of its path is not known."""
+    route = judged.route
+    path = route.path(judged.operation, filled(call.match.values, judged.model))
+    if path is None:
+        msg = (
+            f"The route {route.name!r} needs `parameters` (project, location) for this path; "
+            f"an operator can set them: PUT /v1/providers/{route.name}."
+        )
+        raise Refusal("route_incomplete", msg)
+    query = callers.forwarded_query(call.scope.query_string)
+    return f"{route.origin}{path}?{query}" if query else f"{route.origin}{path}"
+
+
+def _body(call: Call, judged: Judged, *, hide_usage: bool) -> bytes:
+    """The body as it came, with what was decided written into it."""
+    inspected, decision, operation = judged.inspected, judged.decision, judged.operation
+    asked_model = inspected.model
+    model = judged.model if asked_model and asked_model != judged.model else None
+    changes = hide_usage or decision.write_cap or model or inspected.hosted_tools
+    if not changes or operation.form or not operation.body:
+        return call.body
+    return rewrite(
+        call.body,
+        operation.body,
+        include_usage=hide_usage,
+        output_cap=decision.output_cap if decision.write_cap else None,
+        model=model,
+        limit_tools=inspected.hosted_tools,
+    )
+
+
+def _meter(judged: Judged) -> str:
+    """Anthropic's protocol is metered alike wherever it is spoken; OpenAI's has dialects."""
+    protocol = judged.operation.protocol
+    return "anthropic" if protocol == "anthropic" else judged.route.row.meter
+
+
+def _framing(call: Call, judged: Judged) -> str:
+    if is_array(call):
+        return "array"
+    if judged.operation.name == "responses":
+        return "responses"
+    is_cohere_v1 = call.match.protocol == "cohere" and judged.operation.path.startswith("/v1/")
+    return "lines" if is_cohere_v1 else "events"
 
 
 def _headers(call: Call, admission: Admission, exchange: Exchange) -> answers.Pairs:
     return (
         exchange.headers
         + answers.identity(str(call.decision_id), call.trace)
-        + answers.admitted(admission.reservation, admission.held, admission.judged.decision)
+        + answers.admitted(admission)
         + answers.latency(call.started_ns, call.waited_ns)
     )
 
 
-def _why_ended(attempt: Attempt, route: RouteRecord) -> Refusal | None:
+def _why_ended(attempt: Attempt, route: Route) -> Refusal | None:
     """None: the answer ended well."""
     if attempt.stopped:
         return _SHUTTING_DOWN
-    return None if attempt.error is None else _upstream_refusal(attempt.error, route)
+    return None if attempt.error is None else upstream_refusal(attempt.error, route)
 
 
-def _upstream_refusal(error: UpstreamError, route: RouteRecord) -> Refusal:
-    name = route.provider
+def upstream_refusal(error: UpstreamError, route: Route) -> Refusal:
+    name = route.name
     if not error.may_have_left:
         return Refusal("upstream_unreachable", f"{name} could not be reached: {error}.")
     if error.kind in {"first_byte_timeout", "idle_timeout"}:
         return Refusal("upstream_timeout", f"{name} did not answer in time: {error}.")
     return Refusal("upstream_cut", f"{name} ended its answer early: {error}.")
+
+
+def attempt_of(call: Call, admission: Admission) -> Attempt:
+    judged, reservation = admission.judged, admission.reservation
+    return Attempt(
+        provider=reservation.provider,
+        requested_model=reservation.model,
+        body=call.body,
+        decision=judged.decision,
+        prices=judged.live.prices,
+        reserved_ms=int(reservation.reserved_at.timestamp() * 1000),
+        stream=requests.is_stream(call.match, judged.inspected),
+        reservation=reservation,
+        has_ceiling=judged.has_ceiling,
+        characters=judged.inspected.billable_characters,
+    )

@@ -4,31 +4,37 @@ import asyncio
 
 from granian.rsgi import HTTPProtocol, Scope
 
+from spendra.providers import Match
 from spendra_sidecar.config import Config
 from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving import callers
 from spendra_sidecar.serving.admission import Admissions
 from spendra_sidecar.serving.call import Admission, Call, begin, refuse
-from spendra_sidecar.serving.forwarding import Forwarding
+from spendra_sidecar.serving.forwarding import Forwarding, attempt_of
 from spendra_sidecar.serving.outcomes import Attempt, conclude
+from spendra_sidecar.serving.passing import Passing
 from spendra_sidecar.serving.refusals import Refusal
+
+_FREE = frozenset(("free", "later"))
 
 
 class Gateway:
-    """Chat completions in OpenAI's shape."""
+    """Every operation of the provider table."""
 
     def __init__(
         self,
         config: Config,
         admissions: Admissions,
         forwarding: Forwarding,
+        passing: Passing,
         ledger: Ledger,
         metrics: Metrics,
     ) -> None:
         self._max_body_bytes = config.max_body_bytes
         self._admissions = admissions
         self._forwarding = forwarding
+        self._passing = passing
         self._ledger = ledger
         self._metrics = metrics
         self._attempts: set[Attempt] = set()
@@ -37,29 +43,37 @@ class Gateway:
         self._idle.set()
         self.stopping = False
 
-    async def chat(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        call = begin(scope, protocol)
+    async def serve(self, scope: Scope, protocol: HTTPProtocol, match: Match) -> None:
+        call = begin(scope, protocol, match)
         self._under_way += 1
         self._metrics.in_flight.set(self._under_way)
         self._idle.clear()
         try:
-            await self._chat(call)
+            await self._serve(call)
         except Refusal as refusal:
             self._metrics.refused(refusal.kind.status, refusal.code)
             refuse(call, refusal)
         finally:
             self._leave()
 
-    async def _chat(self, call: Call) -> None:
+    async def _serve(self, call: Call) -> None:
         if self.stopping:
             raise Refusal("shutting_down", "This sidecar is shutting down; try again.")
         call.body = await self._read(call)
+        if call.match.operation.treatment in _FREE:
+            await self._passing.serve(call)
+            return
         call.facts = callers.named_facts(call.scope.headers)
         admission = await self._admissions.admit(call)
-        attempt = _attempt(call, admission)
+        while not await self._attempt(call, admission):
+            admission = await self._admissions.admit(call, admission)
+
+    async def _attempt(self, call: Call, admission: Admission) -> bool:
+        """Whether the caller has an answer. The reservation ends here, however it went."""
+        attempt = attempt_of(call, admission)
         self._attempts.add(attempt)
         try:
-            await self._forwarding.forward(call, admission, attempt)
+            return await self._forwarding.forward(call, admission, attempt)
         finally:
             self._attempts.discard(attempt)
             self._ledger.settle(admission.reservation, conclude(attempt))
@@ -75,6 +89,7 @@ class Gateway:
             if attempt.exchange is not None:
                 attempt.stopped = True
                 attempt.exchange.cancel()
+        self._passing.cut()
         return len(ended)
 
     def _leave(self) -> None:
@@ -96,16 +111,3 @@ class Gateway:
                 raise Refusal("body_too_large", msg)
             chunks.append(chunk)
         return b"".join(chunks)
-
-
-def _attempt(call: Call, admission: Admission) -> Attempt:
-    judged, reservation = admission.judged, admission.reservation
-    return Attempt(
-        provider=reservation.provider,
-        requested_model=reservation.model,
-        body=call.body,
-        decision=judged.decision,
-        prices=judged.live.prices,
-        reserved_ms=int(reservation.reserved_at.timestamp() * 1000),
-        stream=judged.inspected.stream,
-    )

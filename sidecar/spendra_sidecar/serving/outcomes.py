@@ -17,9 +17,10 @@ from spendra._hot import (
     Usage,
     count_chat_tokens,
 )
-from spendra_sidecar.ledger.words import Outcome, Tokens
+from spendra_sidecar.ledger.words import Outcome, Reservation, Tokens
 
 _FIRST_ERROR_STATUS = 400
+_TIER_HEADERS = ("azureai-processed-tier", "x-gemini-service-tier")
 
 
 @dataclass(slots=True, eq=False)
@@ -28,11 +29,17 @@ class Attempt:
 
     provider: str
     requested_model: str
+    """Its name in the price catalog."""
     body: bytes
     decision: Decision
     prices: PriceBook
     reserved_ms: int
     stream: bool
+    reservation: Reservation
+    has_ceiling: bool = False
+    """What it costs is not known: an operator's ceiling is booked."""
+    characters: int = 0
+    """Of the text that was to be spoken."""
     exchange: Exchange | None = None
     status: int | None = None
     error: UpstreamError | None = None
@@ -59,10 +66,14 @@ def _decide(attempt: Attempt) -> Outcome:  # noqa: PLR0911 - the rules, first ma
     if attempt.status is None:
         return _worst_case(attempt, _why_short(attempt))
     metered = exchange.metered()
-    if metered.usage is not None:
-        return _reported(attempt, metered, metered.usage)
+    if attempt.has_ceiling:
+        return _at_ceiling(attempt, metered)
+    if metered.usage is not None or metered.stated_cost_nanousd is not None:
+        return _reported(attempt, metered, metered.usage or Usage())
     if attempt.status >= _FIRST_ERROR_STATUS:
         return _free(attempt, "upstream_error")
+    if attempt.characters:
+        return _spoken(attempt, metered)
     if attempt.stream or metered.finished:
         return _counted(attempt, metered)
     return _worst_case(attempt, _why_short(attempt))
@@ -70,6 +81,22 @@ def _decide(attempt: Attempt) -> Outcome:  # noqa: PLR0911 - the rules, first ma
 
 def _reported(attempt: Attempt, metered: Metered, usage: Usage) -> Outcome:
     return _posted(attempt, metered, usage, "reported", "completed" if metered.finished else "cut")
+
+
+def _at_ceiling(attempt: Attempt, metered: Metered) -> Outcome:
+    """An operator let it through at a ceiling: the ceiling is what it is booked at."""
+    if (attempt.status or 0) >= _FIRST_ERROR_STATUS:
+        return _free(attempt, "upstream_error")
+    return _worst_case(attempt, "completed" if metered.finished else _why_short(attempt))
+
+
+def _spoken(attempt: Attempt, metered: Metered) -> Outcome:
+    """Speech says no usage; where characters are billed, those that were sent are known."""
+    usage = Usage(billable_characters=attempt.characters)
+    cost = _price(attempt, attempt.requested_model, usage, metered.service_tier)
+    if cost is None or cost.unpriced or not cost.nanousd:
+        return _worst_case(attempt, "usage_missing")
+    return _posted(attempt, metered, usage, "counted", "completed")
 
 
 def _counted(attempt: Attempt, metered: Metered) -> Outcome:
@@ -101,19 +128,31 @@ def _posted(
     attempt: Attempt, metered: Metered, usage: Usage, confidence: str, reason: str
 ) -> Outcome:
     model = metered.model or attempt.requested_model
-    cost = _price(attempt, model, usage, metered.service_tier)
-    if cost is None:
-        return _worst_case(attempt, "unpriced_answer")
+    if metered.stated_cost_nanousd is not None:
+        cost_nanousd, priced_by = metered.stated_cost_nanousd, f"stated:{attempt.provider}"
+    else:
+        cost = _price(attempt, model, usage, _tier(attempt, metered))
+        if cost is None:
+            return _worst_case(attempt, "unpriced_answer")
+        cost_nanousd, priced_by = cost.nanousd, cost.price_version
     return Outcome(
         outcome="posted",
         reason=reason,
-        cost_nanousd=cost.nanousd,
+        cost_nanousd=cost_nanousd,
         model=model,
         status=attempt.status,
         confidence=confidence,
         tokens=_tokens(usage),
-        price_version=cost.price_version,
+        price_version=priced_by,
     )
+
+
+def _tier(attempt: Attempt, metered: Metered) -> str | None:
+    """The tier that served it: the body's word, else a header's."""
+    if metered.service_tier is not None or attempt.exchange is None:
+        return metered.service_tier
+    headers = dict(attempt.exchange.headers)
+    return next((headers[name] for name in _TIER_HEADERS if name in headers), None)
 
 
 def _price(attempt: Attempt, model: str, usage: Usage, tier: str | None) -> Cost | None:
@@ -128,7 +167,7 @@ def _price(attempt: Attempt, model: str, usage: Usage, tier: str | None) -> Cost
 
 
 def _worst_case(attempt: Attempt, reason: str) -> Outcome:
-    return _flat(attempt, "posted", reason, attempt.decision.reserved_nanousd, "worst_case")
+    return _flat(attempt, "posted", reason, attempt.reservation.amount_nanousd, "worst_case")
 
 
 def _free(attempt: Attempt, reason: str) -> Outcome:

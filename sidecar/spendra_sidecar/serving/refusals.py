@@ -1,9 +1,7 @@
-"""The one table from refusal to answer, and its body in the caller's own protocol."""
+"""The one table from refusal to answer. Bodies: `spendra_sidecar.serving.protocols`."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-
-import msgspec
 
 
 class Kind(NamedTuple):
@@ -31,8 +29,9 @@ KINDS: dict[str, Kind] = {
     "header_invalid": _INVALID,
     "model_missing": _INVALID,
     "body_too_large": Kind(413, "invalid_request_error", final=True),
+    "form_invalid": _INVALID,
     "route_unknown": Kind(404, "invalid_request_error", final=True),
-    "method_not_allowed": Kind(405, "invalid_request_error", final=True),
+    "route_incomplete": _DENIED,
     "model_not_allowed": _DENIED,
     "provider_not_allowed": _DENIED,
     "scope_conflict": _DENIED,
@@ -54,6 +53,7 @@ KINDS: dict[str, Kind] = {
     "snapshot_stale": _AWAY,
     "dispatch_too_late": _AWAY,
     "shutting_down": _AWAY,
+    "credential_unavailable": Kind(502, "upstream_error", final=False),
     "upstream_unreachable": Kind(502, "upstream_error", final=False),
     "upstream_cut": Kind(502, "upstream_error", final=False),
     "upstream_timeout": Kind(504, "upstream_error", final=False),
@@ -72,28 +72,6 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
     @property
     def kind(self) -> Kind:
         return KINDS[self.code]
-
-
-def openai_error(refusal: Refusal, decision_id: str) -> dict[str, Any]:
-    """OpenAI's error object; what is Spendra's own stands under `spendra`."""
-    return {
-        "error": {
-            "message": refusal.message,
-            "type": refusal.kind.error_type,
-            "param": None,
-            "code": refusal.code,
-            "spendra": {"decision_id": decision_id, **refusal.details},
-        }
-    }
-
-
-def body(refusal: Refusal, decision_id: str) -> bytes:
-    return msgspec.json.encode(openai_error(refusal, decision_id))
-
-
-def stream_event(refusal: Refusal, decision_id: str) -> bytes:
-    """The event that ends an OpenAI chat stream early, so that SDKs raise."""
-    return b"data: " + body(refusal, decision_id) + b"\n\n"
 
 
 def headers(refusal: Refusal) -> list[tuple[str, str]]:

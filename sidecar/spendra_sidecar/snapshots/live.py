@@ -1,15 +1,14 @@
 """One snapshot in force: its segments, loaded."""
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import translate
 
 from spendra import snapshot as wire
 from spendra._hot import HotError, KeyRing, PolicyTree, PriceBook
 from spendra.ids import account_id
 from spendra.periods import Window, window
 from spendra_sidecar.ledger.words import Account
+from spendra_sidecar.snapshots.routes import Routes
 
 _NEVER = Window(0, 0)
 
@@ -51,17 +50,12 @@ class Live:
     policies: PolicyTree
     prices: PriceBook
     budgets: list[BudgetClock]
-    routes: list[tuple[wire.RouteRecord, Callable[[str], object]]]
-    """Each with what tells whether it serves a model."""
+    routes: Routes
     source: wire.Snapshot
 
     def accounts(self, positions: Iterable[int], at_ms: int) -> tuple[Account, ...]:
         found = (self.budgets[position].account(at_ms) for position in positions)
         return tuple(account for account in found if account is not None)
-
-    def route(self, model: str) -> wire.RouteRecord | None:
-        """The first route that serves this model."""
-        return next((route for route, serves in self.routes if serves(model)), None)
 
 
 def load(source: wire.Snapshot, before: Live | None) -> Live:
@@ -77,7 +71,7 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             policies=PolicyTree.load(segments["policy"]),
             prices=_prices(source, before),
             budgets=[BudgetClock(budget) for budget in policy.budgets],
-            routes=[(route, _serves(route)) for route in secrets.routes],
+            routes=Routes(secrets.routes),
             source=source,
         )
     except HotError as error:
@@ -89,7 +83,3 @@ def _prices(source: wire.Snapshot, before: Live | None) -> PriceBook:
     if before is not None and before.source.manifest.segments["prices"] == name:
         return before.prices
     return PriceBook.load(source.segments["prices"])
-
-
-def _serves(route: wire.RouteRecord) -> Callable[[str], object]:
-    return re.compile("|".join(map(translate, route.models))).match

@@ -20,11 +20,17 @@ async def put_provider(
     plane: InPlane, org_id: Operator, provider: Provider, body: ProviderBody
 ) -> dict[str, Any]:
     """Without the field `credential` the stored one stays; null takes it away."""
+    kind = body.kind_of(provider)
     draft = providers.Draft(
-        base_url=body.base_url,
+        kind=kind.name,
+        base_url=body.base_url or providers.origin(kind),
         keeps_credential="credential" not in body.given(),
         credential=body.credential or "",
         models=body.models,
+        fallbacks=[fallback.model_dump() for fallback in body.fallbacks],
+        parameters={str(name): value for name, value in body.parameters.items()},
+        model_names=body.model_names,
+        ceilings_nanousd=body.unmetered_ceiling_usd,
     )
     return await providers.put(plane.publisher, org_id, provider, draft)
 

@@ -30,7 +30,8 @@ WHERE org_id = $1 AND state = 'active'
 ORDER BY id;
 
 -- name: routes
-SELECT provider, dialect, base_url, auth, credential_sealed, models
+SELECT provider, kind, base_url, credential_sealed, models, fallbacks, parameters, model_names,
+    ceilings_nanousd
 FROM spendra.provider_routes
 WHERE org_id = $1
 ORDER BY created_at, provider;

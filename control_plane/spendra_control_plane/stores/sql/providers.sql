@@ -1,23 +1,36 @@
 -- name: put
-INSERT INTO spendra.provider_routes (org_id, provider, base_url, credential_sealed, models)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO spendra.provider_routes (
+    org_id, provider, kind, base_url, credential_sealed, models, fallbacks, parameters, model_names,
+    ceilings_nanousd
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (org_id, provider) DO UPDATE
-SET base_url = excluded.base_url,
+SET kind = excluded.kind,
+    base_url = excluded.base_url,
     credential_sealed = excluded.credential_sealed,
     models = excluded.models,
+    fallbacks = excluded.fallbacks,
+    parameters = excluded.parameters,
+    model_names = excluded.model_names,
+    ceilings_nanousd = excluded.ceilings_nanousd,
     updated_at = now();
 
 -- name: remove
 DELETE FROM spendra.provider_routes WHERE org_id = $1 AND provider = $2;
 
 -- name: get
-SELECT provider, base_url, models, credential_sealed, created_at, updated_at
+SELECT provider, kind, base_url, models, fallbacks, parameters, model_names, ceilings_nanousd,
+    credential_sealed, created_at, updated_at
 FROM spendra.provider_routes
 WHERE org_id = $1 AND provider = $2;
 
 -- name: page
-SELECT provider, base_url, models, credential_sealed, created_at, updated_at
+SELECT provider, kind, base_url, models, fallbacks, parameters, model_names, ceilings_nanousd,
+    credential_sealed, created_at, updated_at
 FROM spendra.provider_routes
 WHERE org_id = $1 AND provider > $2
 ORDER BY provider
 LIMIT $3;
+
+-- name: names
+SELECT provider FROM spendra.provider_routes WHERE org_id = $1;

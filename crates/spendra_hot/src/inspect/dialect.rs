@@ -22,6 +22,16 @@ pub enum Field {
     Functions,
     /// A provider-side tool switched on by a member of its own.
     HostedTool,
+    /// How often the provider's own tools may run.
+    MaxToolCalls,
+    /// Texts to be ranked; search units are counted by them.
+    Documents,
+    /// Pages of a document to be read.
+    Pages,
+    /// Text to be spoken; characters are billed.
+    Speech,
+    /// Size of the audio of a form.
+    AudioBytes,
     Labels,
     ServiceTier,
     Messages,
@@ -60,7 +70,29 @@ pub struct Shape {
     /// Streams carry usage only when `stream_options.include_usage` asks for it.
     pub usage_on_request: bool,
     pub generates: bool,
+    pub rounds: Rounds,
+    /// The provider's models end a little after their output limit.
+    pub overshoots: bool,
 }
+
+/// How often a provider may read the input again for the tools that it runs by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rounds {
+    /// Where the request does not say: written into it where the provider obeys a limit.
+    pub uses: u64,
+    /// The output limit holds for each round, not for all of them (Anthropic).
+    pub each_has_output: bool,
+}
+
+/// The one search of a search model is part of its answer.
+const ONE_ROUND: Rounds = Rounds {
+    uses: 0,
+    each_has_output: false,
+};
+const TOOL_ROUNDS: Rounds = Rounds {
+    uses: 5,
+    each_has_output: false,
+};
 
 #[derive(Debug)]
 pub struct Dialect {
@@ -94,6 +126,14 @@ pub static CHAT: Shape = Shape {
     implied_limit: None,
     usage_on_request: true,
     generates: true,
+    rounds: ONE_ROUND,
+    overshoots: false,
+};
+
+/// OpenAI's chat at Google, whose limits are not hard.
+static GOOGLE_CHAT: Shape = Shape {
+    overshoots: true,
+    ..CHAT
 };
 
 /// Chat at a provider that heeds `max_tokens` only.
@@ -115,6 +155,7 @@ pub static RESPONSES: Shape = Shape {
     limits: &[Field::MaxOutputTokens],
     cap: &["max_output_tokens"],
     usage_on_request: false,
+    rounds: TOOL_ROUNDS,
     ..CHAT
 };
 
@@ -131,10 +172,58 @@ static MAX_TOKENS: Shape = Shape {
     ..CHAT_MAX_TOKENS
 };
 
+static MESSAGES: Shape = Shape {
+    rounds: Rounds {
+        uses: 5,
+        each_has_output: true,
+    },
+    ..MAX_TOKENS
+};
+
+/// Usage comes unasked.
+static CHAT_QUIET: Shape = Shape {
+    usage_on_request: false,
+    ..CHAT
+};
+
+static COMPLETE: Shape = Shape {
+    limits: &[Field::MaxTokens],
+    cap: &["max_tokens_to_sample"],
+    usage_on_request: false,
+    ..CHAT
+};
+
+/// An image of the largest size and quality is 6,240 tokens, and 100 for each partial one
+/// (OpenAI, image generation guide); no member of the request limits them.
+static IMAGES: Shape = Shape {
+    limits: &[],
+    cap: &[],
+    implied_limit: Some(8_192),
+    usage_on_request: false,
+    ..CHAT
+};
+
+/// Speech is at most so many tokens long; no member of the request limits them.
+static SPEECH: Shape = Shape {
+    implied_limit: Some(16_384),
+    ..IMAGES
+};
+
+static INTERACTION: Shape = Shape {
+    limits: &[Field::GenerationConfig],
+    cap: &["generation_config", "max_output_tokens"],
+    usage_on_request: false,
+    overshoots: true,
+    rounds: TOOL_ROUNDS,
+    ..CHAT
+};
+
 static GENERATE_CONTENT: Shape = Shape {
     limits: &[Field::GenerationConfig],
     cap: &["generationConfig", "maxOutputTokens"],
     usage_on_request: false,
+    overshoots: true,
+    rounds: TOOL_ROUNDS,
     ..CHAT
 };
 
@@ -157,6 +246,7 @@ const OPENAI_FIELDS: &[(&str, Field)] = &[
     ("service_tier", Field::ServiceTier),
     ("previous_response_id", Field::PreviousResponse),
     ("conversation", Field::Conversation),
+    ("max_tool_calls", Field::MaxToolCalls),
 ];
 
 const ANTHROPIC_FIELDS: &[(&str, Field)] = &[
@@ -183,6 +273,42 @@ const GOOGLE_FIELDS: &[(&str, Field)] = &[
     ("cached_content", Field::CachedContent),
 ];
 
+const INTERACTION_FIELDS: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("input", Field::Input),
+    ("stream", Field::Stream),
+    ("generation_config", Field::GenerationConfig),
+    ("service_tier", Field::ServiceTier),
+    ("tools", Field::Tools),
+    ("agent", Field::HostedTool),
+    ("previous_interaction_id", Field::PreviousResponse),
+];
+
+const COMPLETE_FIELDS: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("stream", Field::Stream),
+    ("max_tokens_to_sample", Field::MaxTokens),
+    ("metadata", Field::Labels),
+];
+
+const SINGLE_FIELDS: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("stream", Field::Stream),
+    ("documents", Field::Documents),
+    ("pages", Field::Pages),
+    ("n", Field::Choices),
+];
+
+/// The fields of a multipart form, as the sidecar writes them down.
+const FORM_FIELDS: &[(&str, Field)] = &[
+    ("model", Field::Model),
+    ("stream", Field::Stream),
+    ("n", Field::Choices),
+    ("audio_bytes", Field::AudioBytes),
+];
+
+const SPEECH_FIELDS: &[(&str, Field)] = &[("model", Field::Model), ("input", Field::Speech)];
+
 const MISTRAL_FIELDS: &[(&str, Field)] = &[
     ("model", Field::Model),
     ("messages", Field::Messages),
@@ -192,6 +318,7 @@ const MISTRAL_FIELDS: &[(&str, Field)] = &[
     ("n", Field::Choices),
     ("tools", Field::Tools),
     ("metadata", Field::Labels),
+    ("agent_id", Field::Conversation),
 ];
 
 const COHERE_FIELDS: &[(&str, Field)] = &[
@@ -212,8 +339,77 @@ const OPENAI: Dialect = Dialect {
     shape: None,
 };
 
-static DIALECTS: [Dialect; 10] = [
+static DIALECTS: [Dialect; 22] = [
     OPENAI,
+    Dialect {
+        name: "google_chat",
+        shape: Some(&GOOGLE_CHAT),
+        ..OPENAI
+    },
+    Dialect {
+        name: "image_form",
+        fields: FORM_FIELDS,
+        shape: Some(&IMAGES),
+        ..OPENAI
+    },
+    Dialect {
+        name: "audio_form",
+        fields: FORM_FIELDS,
+        shape: Some(&SPEECH),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_chat_quiet",
+        shape: Some(&CHAT_QUIET),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_max_tokens_quiet",
+        shape: Some(&MAX_TOKENS),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_images",
+        fields: SINGLE_FIELDS,
+        shape: Some(&IMAGES),
+        ..OPENAI
+    },
+    Dialect {
+        name: "openai_speech",
+        fields: SPEECH_FIELDS,
+        shape: Some(&SPEECH),
+        ..OPENAI
+    },
+    Dialect {
+        name: "rerank",
+        fields: SINGLE_FIELDS,
+        shape: Some(&EMBEDDINGS),
+        ..OPENAI
+    },
+    Dialect {
+        name: "ocr",
+        fields: SINGLE_FIELDS,
+        shape: Some(&EMBEDDINGS),
+        ..OPENAI
+    },
+    Dialect {
+        name: "anthropic_complete",
+        fields: COMPLETE_FIELDS,
+        shape: Some(&COMPLETE),
+        ..OPENAI
+    },
+    Dialect {
+        name: "google_embed",
+        fields: GOOGLE_FIELDS,
+        tools: ToolForm::Keyed,
+        shape: Some(&EMBEDDINGS),
+    },
+    Dialect {
+        name: "google_interaction",
+        fields: INTERACTION_FIELDS,
+        shape: Some(&INTERACTION),
+        ..OPENAI
+    },
     Dialect {
         name: "openai_chat",
         shape: Some(&CHAT),
@@ -242,7 +438,7 @@ static DIALECTS: [Dialect; 10] = [
     Dialect {
         name: "anthropic",
         fields: ANTHROPIC_FIELDS,
-        shape: Some(&MAX_TOKENS),
+        shape: Some(&MESSAGES),
         ..OPENAI
     },
     Dialect {

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 pub use rewrite::{Changes, rewrite};
 
 use crate::error::Unusable;
+use crate::usage::Usage;
 
 /// What one pass over a request body found. The body itself is not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +41,16 @@ pub struct Inspected {
     pub text_only: bool,
     /// It names a stored response, conversation, prompt, item or cache.
     pub stored_state: bool,
+    /// What it may use besides tokens, at most: searches, search units, pages, characters.
+    pub fees: Usage,
+    /// Times that the provider may read the input again, for tools that it runs by itself.
+    pub rereads: u64,
+    /// The output limit holds for each of these readings.
+    pub rounds_have_output: bool,
+    /// The output may end a little after its limit.
+    pub overshoots: bool,
+    /// False where the provider takes no limit on its output.
+    pub takes_cap: bool,
     pub labels: BTreeMap<String, String>,
     pub service_tier: Option<String>,
     pub body_bytes: u64,

@@ -15,6 +15,8 @@ pub struct Changes<'a> {
     /// Output tokens per choice, where the request generates any.
     pub output_cap: Option<u64>,
     pub model: Option<&'a str>,
+    /// Write down how often the provider's own tools may run, where that is not said.
+    pub limit_tools: bool,
 }
 
 /// The same body with the asked members set. Errors as for `inspect`.
@@ -38,6 +40,9 @@ pub fn rewrite(body: &[u8], dialect: &str, changes: &Changes<'_>) -> Result<Vec<
             "true",
         );
     }
+    if changes.limit_tools {
+        splices.limit_tools();
+    }
     Ok(splices.apply(body))
 }
 
@@ -51,6 +56,18 @@ struct Splices<'a> {
 impl<'a> Splices<'a> {
     fn place(&self, field: Field) -> Option<&'a Place> {
         self.survey.places.iter().find(|place| place.field == field)
+    }
+
+    fn limit_tools(&mut self) {
+        let uses = self.survey.shape.rounds.uses.to_string();
+        for opening in &self.survey.unlimited_tools {
+            self.insert(*opening, &member("max_uses", &uses));
+        }
+        let has_limit = self.place(Field::MaxToolCalls).is_some();
+        let is_responses = self.survey.shape.cap == ["max_output_tokens"];
+        if is_responses && self.survey.found.hosted_tools && !has_limit {
+            self.members.push(member("max_tool_calls", &uses));
+        }
     }
 
     fn cap(&mut self, cap: &str) {

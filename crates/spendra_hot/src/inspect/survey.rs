@@ -24,6 +24,8 @@ pub struct Survey {
     pub shape: &'static Shape,
     pub root: Opening,
     pub places: Vec<Place>,
+    /// Tools that are to get a limit of their own.
+    pub unlimited_tools: Vec<Opening>,
 }
 
 /// Members seen so far, and what they said.
@@ -36,6 +38,9 @@ struct Pass {
     limits: Vec<(Field, u64)>,
     prompts: Option<u64>,
     best_of: u64,
+    tool_calls: Option<u64>,
+    documents: u64,
+    pages: Option<u64>,
     places: Vec<Place>,
 }
 
@@ -69,6 +74,9 @@ impl Pass {
             limits: Vec::new(),
             prompts: None,
             best_of: 1,
+            tool_calls: None,
+            documents: 0,
+            pages: None,
             places: Vec::new(),
         }
     }
@@ -111,7 +119,19 @@ impl Pass {
             Field::Tools | Field::Functions => {
                 self.tools.read(scanner, self.dialect.tools, name)?;
             }
-            Field::HostedTool => self.tools.hosted |= read::is_present(scanner)?,
+            Field::HostedTool => {
+                let present = read::is_present(scanner)?;
+                self.tools.hosted |= present;
+                self.tools.searches_web |= present && name == "web_search_options";
+            }
+            Field::MaxToolCalls => self.tool_calls = read::count(scanner, name, 0)?,
+            Field::Documents => self.documents = self.parts.items(scanner)?,
+            Field::Pages => self.pages = pages(scanner)?,
+            Field::AudioBytes => {
+                let size = read::count(scanner, name, 0)?.unwrap_or(0);
+                self.found.fees.audio_ms = size.saturating_mul(LONGEST_MS_PER_BYTE);
+            }
+            Field::Speech => self.speech(scanner, name)?,
             Field::Labels => self.labels(scanner, name)?,
             Field::Messages | Field::Input => self.found.messages = self.parts.items(scanner)?,
             Field::Prompt => self.prompt(scanner)?,
@@ -120,6 +140,12 @@ impl Pass {
             }
         }
         Ok((None, None))
+    }
+
+    fn speech(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Scan<()> {
+        let text = read::text(scanner, name)?.unwrap_or_default();
+        self.found.fees.billable_characters = bytes(text.chars().count());
+        Ok(())
     }
 
     fn limit(&mut self, scanner: &mut Scanner<'_>, name: &str, field: Field) -> Scan<()> {
@@ -230,13 +256,48 @@ impl Pass {
         self.found.text_only = !self.parts.media;
         self.found.stored_state = self.parts.stored;
         self.found.hosted_tools = self.tools.hosted;
+        self.found.overshoots = shape.overshoots;
+        self.found.takes_cap = !shape.cap.is_empty();
+        self.bound_fees(shape);
         self.found.tools = self.tools.names;
         Ok(Survey {
+            unlimited_tools: self.tools.unlimited,
             found: self.found,
             shape,
             root,
             places: self.places,
         })
+    }
+
+    /// What the request can use besides tokens, and how often its input may be read again.
+    fn bound_fees(&mut self, shape: &Shape) {
+        let unlimited = bytes(self.tools.unlimited.len()).saturating_mul(shape.rounds.uses);
+        let given = self.tools.uses.saturating_add(unlimited);
+        let uses = match (self.tool_calls, given) {
+            (Some(calls), _) => calls,
+            (None, 0) => shape.rounds.uses,
+            (None, given) => given,
+        };
+        if self.tools.hosted {
+            self.found.rereads = uses;
+            self.found.rounds_have_output = shape.rounds.each_has_output;
+        }
+        let fees = &mut self.found.fees;
+        fees.web_searches = if self.tools.searches_web {
+            uses.max(1)
+        } else {
+            0
+        };
+        fees.file_searches = if self.tools.searches_files {
+            uses.max(1)
+        } else {
+            0
+        };
+        fees.search_units = search_units(self.documents, self.found.text_bytes);
+        if self.dialect.name == "ocr" {
+            fees.pages = self.pages.unwrap_or(MAX_PAGES);
+            fees.annotated_pages = fees.pages;
+        }
     }
 
     /// Of OpenAI's endpoints, the one that this body is for.
@@ -267,6 +328,37 @@ impl Pass {
         }
         Ok(first)
     }
+}
+
+/// Speech needs at least four kilobits a second, so a byte is at most two milliseconds of it.
+const LONGEST_MS_PER_BYTE: u64 = 2;
+/// Mistral reads at most so many pages of a document.
+const MAX_PAGES: u64 = 1_000;
+/// A search unit is one query over at most so many texts (Cohere, pricing) ...
+const UNIT_TEXTS: u64 = 100;
+/// ... and a text of more tokens than this counts as several.
+const TEXT_TOKENS: u64 = 500;
+
+fn search_units(documents: u64, text_bytes: u64) -> u64 {
+    if documents == 0 {
+        return 0;
+    }
+    // Tokens are never more than bytes; each document may begin a piece of its own.
+    let pieces = text_bytes.div_ceil(TEXT_TOKENS).saturating_add(documents);
+    pieces.div_ceil(UNIT_TEXTS)
+}
+
+/// Pages that are named one by one; None: all of them.
+fn pages(scanner: &mut Scanner<'_>) -> Scan<Option<u64>> {
+    if scanner.kind()? != Kind::Array {
+        return scanner.skip().map(|()| None);
+    }
+    let mut pages = 0_u64;
+    scanner.array(|scanner| {
+        pages = pages.saturating_add(1);
+        scanner.skip()
+    })?;
+    Ok(Some(pages))
 }
 
 type Inside = (Option<Opening>, Option<Range<usize>>);

@@ -457,6 +457,7 @@ fn changes_are_spliced() {
         include_usage: true,
         output_cap: Some(9),
         model: Some("m"),
+        limit_tools: false,
     };
     let expected =
         r#"{"model":"m","max_completion_tokens":9,"stream_options":{"include_usage":true}}"#;
@@ -558,7 +559,7 @@ proptest! {
     #[test]
     fn a_rewrite_sets_its_fields_and_nothing_else(body in any_chat(), pretty in any::<bool>(), cap in 1_u64..999) {
         let text = if pretty { serde_json::to_string_pretty(&body).unwrap() } else { body.to_string() };
-        let changes = Changes { include_usage: true, output_cap: Some(cap), model: Some("m") };
+        let changes = Changes { include_usage: true, output_cap: Some(cap), model: Some("m"), ..Changes::default() };
         let rewritten = changed(&text, "openai", &changes);
         let mut expected = body.clone();
         expected["model"] = json!("m");

@@ -32,7 +32,7 @@ impl Decision {
             .flatten()
             .fold(wanted, u64::min);
         self.output_cap = Some(cap);
-        self.write_cap = inspected.output_limit != Some(cap);
+        self.write_cap = inspected.takes_cap && inspected.output_limit != Some(cap);
         if cap == 0 && wanted > 0 {
             self.refuse_plainly(
                 "input_too_large",

@@ -56,7 +56,8 @@ impl<'a> Facts<'a> {
         let mut facts = Self::default();
         facts.add_principal(request)?;
         facts.add("provider", request.provider)?;
-        if let Some(model) = &request.inspected.model {
+        let body = request.inspected.model.as_deref();
+        if let Some(model) = request.model.or(body) {
             facts.add("model", model)?;
         }
         let conflict = facts.add_headers(request.headers)?;

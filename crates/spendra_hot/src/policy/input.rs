@@ -18,7 +18,10 @@ impl Decision {
         let bound = if inspected.is_bounded_by_bytes() {
             Some(of_text(request))
         } else {
-            quote.context_window()
+            let readings = inspected.rereads.saturating_add(1);
+            let window = quote.context_window();
+            let bound = window.map(|window| window.saturating_mul(readings));
+            bound.or_else(|| is_unbilled(quote).then_some(0))
         };
         match bound {
             Some(bound) => self.input_bound_tokens = bound,
@@ -74,4 +77,9 @@ fn of_text(request: &Request<'_>) -> u64 {
     } else {
         own.saturating_add(tokens::TOOLS_BOUND)
     }
+}
+
+/// Audio that is billed by its length has no price per token.
+fn is_unbilled(quote: &impl Quote) -> bool {
+    quote.bound_nanousd(1_000_000, 0) == quote.bound_nanousd(0, 0)
 }

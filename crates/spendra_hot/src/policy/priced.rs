@@ -2,6 +2,7 @@
 
 use super::prices::{Prices, Quote};
 use crate::price::{PriceBook, Priced};
+use crate::usage::Usage;
 
 impl Prices for PriceBook {
     type Quote<'a> = Priced<'a>;
@@ -22,6 +23,10 @@ impl Quote for Priced<'_> {
 
     fn estimate_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
         Self::estimate_nanousd(self, input_tokens, output_tokens)
+    }
+
+    fn fees_bound_nanousd(&self, fees: &Usage) -> Result<u64, &'static str> {
+        Self::fees_bound_nanousd(self, fees)
     }
 
     fn context_window(&self) -> Option<u64> {

@@ -112,6 +112,13 @@ impl<'a> Charge<'a> {
         Ok((self.sum, self.unpriced))
     }
 
+    /// Of the counts that are not tokens. The fee per request is not among them.
+    pub fn only_fees(mut self, usage: &Usage) -> (Amount, Vec<Unit>) {
+        self.calls(usage);
+        self.time(usage.audio_ms);
+        (self.sum, self.unpriced)
+    }
+
     fn tokens(&mut self, usage: &Usage) -> Result<(), Unpriced> {
         self.input_tokens = all_input(usage);
         if !self.by_time() {
@@ -181,6 +188,14 @@ impl<'a> Charge<'a> {
     }
 
     fn fees(&mut self, usage: &Usage) {
+        self.calls(usage);
+        if let Some(rate) = self.sheet.rate(Unit::Requests) {
+            self.sum = self.sum.plus(Amount::of(1, rate.at(self.input_tokens)));
+        }
+        self.time(usage.audio_ms);
+    }
+
+    fn calls(&mut self, usage: &Usage) {
         for (unit, count) in [
             (Unit::WebSearches, usage.web_searches),
             (Unit::FileSearches, usage.file_searches),
@@ -191,10 +206,6 @@ impl<'a> Charge<'a> {
         ] {
             self.fee(unit, count);
         }
-        if let Some(rate) = self.sheet.rate(Unit::Requests) {
-            self.sum = self.sum.plus(Amount::of(1, rate.at(self.input_tokens)));
-        }
-        self.time(usage.audio_ms);
     }
 
     fn fee(&mut self, unit: Unit, count: u64) {

@@ -77,6 +77,23 @@ impl<'a> Priced<'a> {
         self.bound(input_tokens, output_tokens_total, &TEXT_INPUT_KINDS)
     }
 
+    /// The most that these calls, pages and characters can cost; or the name of one that has no
+    /// price here.
+    pub fn fees_bound_nanousd(&self, fees: &Usage) -> Result<u64, &'static str> {
+        let mut dearest = 0;
+        for tier in self.tiers() {
+            let Ok(found) = self.found(tier) else {
+                continue;
+            };
+            let (amount, unpriced) = Charge::new(&found.sheet).only_fees(fees);
+            if let Some(unit) = unpriced.first() {
+                return Err(unit.name());
+            }
+            dearest = dearest.max(amount.times(found.parts).nanousd());
+        }
+        Ok(dearest)
+    }
+
     fn bound(&self, input: u64, output: u64, input_kinds: &[Unit]) -> u64 {
         let tiers = self.tiers();
         let found = tiers.iter().filter_map(|tier| self.found(*tier).ok());

@@ -73,6 +73,16 @@ impl Inspected {
     }
 
     #[getter]
+    fn hosted_tools(&self) -> bool {
+        self.0.hosted_tools
+    }
+
+    #[getter]
+    fn billable_characters(&self) -> u64 {
+        self.0.fees.billable_characters
+    }
+
+    #[getter]
     fn body_bytes(&self) -> u64 {
         self.0.body_bytes
     }
@@ -95,7 +105,7 @@ fn inspect_body(py: Python<'_>, body: &[u8], dialect: &str) -> PyResult<Inspecte
 }
 
 #[pyfunction]
-#[pyo3(signature = (body, dialect, *, include_usage, output_cap, model))]
+#[pyo3(signature = (body, dialect, *, include_usage, output_cap, model, limit_tools=false))]
 fn rewrite<'py>(
     py: Python<'py>,
     body: &[u8],
@@ -103,11 +113,13 @@ fn rewrite<'py>(
     include_usage: bool,
     output_cap: Option<u64>,
     model: Option<&str>,
+    limit_tools: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let changes = inspect::Changes {
         include_usage,
         output_cap,
         model,
+        limit_tools,
     };
     let rewritten = beside_python(py, body, || inspect::rewrite(body, dialect, &changes));
     rewritten

@@ -146,7 +146,7 @@ impl PolicyTree {
         tree.map(Self).map_err(hot_error)
     }
 
-    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None))]
+    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn decide(
         &self,
@@ -157,11 +157,13 @@ impl PolicyTree {
         facts: BTreeMap<String, String>,
         now_ms: i64,
         body_tokens: Option<u64>,
+        model: Option<&str>,
     ) -> PyResult<Decision> {
         let request = policy::Request {
             principal: &principal.0,
             inspected: &inspected.0,
             provider,
+            model,
             headers: &facts,
             now_ms,
             body_tokens,

@@ -34,7 +34,12 @@ pub(super) async fn carry<M: Beside>(errand: Errand<M>, shared: Arc<Shared<M>>) 
 async fn relay<M: Beside>(errand: Errand<M>, shared: &Shared<M>) -> Result<(), UpstreamError> {
     let response = ask(&errand.client, errand.request, &errand.settings).await?;
     let (parts, body) = response.into_parts();
-    let shape = shape(&parts.headers);
+    let is_stream = errand.plugs.streamed && parts.status.is_success();
+    let shape = if is_stream {
+        Shape::Stream
+    } else {
+        shape(&parts.headers)
+    };
     let coding = Coding::of(&parts.headers);
     shared.plug(Tap::new((errand.plugs.meter)(shape), coding));
     let filtered = shape == Shape::Stream && coding == Coding::Identity;

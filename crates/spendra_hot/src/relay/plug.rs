@@ -28,6 +28,8 @@ type MakeMeter<M> = Box<dyn FnOnce(Shape) -> M + Send>;
 pub struct Plugs<M> {
     /// Called once, when the answer's head is there.
     pub meter: MakeMeter<M>,
+    /// The answer is a stream whatever its content type says (Google's JSON arrays).
+    pub streamed: bool,
     /// Used when the answer is a stream without content encoding.
     pub filter: Option<Box<dyn Filter>>,
 }

@@ -64,6 +64,7 @@ impl Caller {
         };
         let plugs = Plugs {
             meter: Box::new(|_| Witness::default()),
+            streamed: false,
             filter: ask.filter,
         };
         let limit = ask.buffer_limit.unwrap_or(1 << 20);

@@ -98,6 +98,7 @@ async fn closing_the_relay_closes_every_connection() {
     pass(&gone).await;
     let plugs = Plugs {
         meter: Box::new(|_| Witness::default()),
+        streamed: false,
         filter: None,
     };
     let outbound = Outbound {

@@ -214,6 +214,7 @@ async fn a_request_that_cannot_be_sent_is_refused_at_once() {
     for (method, url, headers) in asked {
         let plugs = Plugs {
             meter: Box::new(|_| Witness::default()),
+            streamed: false,
             filter: None,
         };
         let outbound = Outbound {

@@ -126,11 +126,14 @@ CREATE TABLE spendra.policies (
 CREATE TABLE spendra.provider_routes (
     org_id text NOT NULL REFERENCES spendra.organizations,
     provider text NOT NULL,
-    dialect text NOT NULL DEFAULT 'openai',
+    kind text NOT NULL,
     base_url text NOT NULL,
-    auth text NOT NULL DEFAULT 'bearer',
     credential_sealed bytea,
     models jsonb NOT NULL,
+    fallbacks jsonb NOT NULL DEFAULT '[]',
+    parameters jsonb NOT NULL DEFAULT '{}',
+    model_names jsonb NOT NULL DEFAULT '{}',
+    ceilings_nanousd jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, provider)

@@ -20,10 +20,11 @@ impl Filter for UsageHider {
     }
 }
 
-pub fn plugs(dialect: &str, hide_usage: bool) -> Plugs<Meter> {
+pub fn plugs(dialect: &str, hide_usage: bool, streamed: bool) -> Plugs<Meter> {
     let dialect = Dialect::of(dialect);
     Plugs {
         meter: Box::new(move |shape| Meter::new(dialect, shape == Shape::Stream)),
+        streamed,
         filter: hide_usage.then(|| Box::<UsageHider>::default() as Box<dyn Filter>),
     }
 }

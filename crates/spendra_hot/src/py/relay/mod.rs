@@ -69,7 +69,7 @@ impl PyRelay {
         Ok(())
     }
 
-    #[pyo3(signature = (head, *, method, url, headers, body, dialect, hide_usage, buffer_limit))]
+    #[pyo3(signature = (head, *, method, url, headers, body, dialect, hide_usage, buffer_limit, streamed=false))]
     // The face in `_hot.pyi`: keyword arguments of one request.
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn send(
@@ -82,6 +82,7 @@ impl PyRelay {
         dialect: &str,
         hide_usage: bool,
         buffer_limit: usize,
+        streamed: bool,
     ) -> PyResult<Py<PyExchange>> {
         let py = head.py();
         let outbound = Outbound {
@@ -89,7 +90,7 @@ impl PyRelay {
             url,
             headers: &headers,
         };
-        let plugs = metering::plugs(dialect, hide_usage);
+        let plugs = metering::plugs(dialect, hide_usage, streamed);
         let exchange = self
             .relay
             .send(outbound, Bytes::copy_from_slice(body), plugs, buffer_limit)

@@ -29,6 +29,8 @@ _CREDENTIALS: Final = {
     "anthropic": ("x-api-key", "authorization"),
     "azure": ("api-key", "authorization"),
     "google": ("x-goog-api-key", "authorization"),
+    # Azure's own paths begin with /openai too.
+    "openai": ("authorization", "api-key"),
 }
 _BEARER: Final = ("authorization",)
 _OURS: Final = "spd_"

@@ -1,0 +1,18 @@
+"""Every provider that requests may go to, as rows of one table (`docs/providers.md`)."""
+
+from spendra.providers.matching import Match, find, own_operation, unmatched
+from spendra.providers.table import COMPATIBLE, PROVIDERS, row
+from spendra.providers.words import Operation, Protocol, Provider
+
+__all__ = (
+    "COMPATIBLE",
+    "PROVIDERS",
+    "Match",
+    "Operation",
+    "Protocol",
+    "Provider",
+    "find",
+    "own_operation",
+    "row",
+    "unmatched",
+)

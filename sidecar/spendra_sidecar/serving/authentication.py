@@ -1,0 +1,63 @@
+"""Who asks, and under which snapshot."""
+
+from spendra._hot import Principal
+from spendra_sidecar.config import Config
+from spendra_sidecar.ledger.ledger import Ledger
+from spendra_sidecar.serving import callers
+from spendra_sidecar.serving.call import Call
+from spendra_sidecar.serving.refusals import Refusal
+from spendra_sidecar.snapshots.live import Live
+from spendra_sidecar.snapshots.receiver import Receiver
+
+_NEWER_SNAPSHOT_S = 2.0
+_FRESH_KEY_S = 1.0
+_KEY_REFUSALS = {
+    "key_malformed": "This is not a whole Spendra key: its checksum does not fit. Copy it again.",
+    "key_unknown": "This key is not known here. Ask the operator who issued it.",
+    "key_revoked": "This key was revoked.",
+    "key_paused": "This key is paused; an operator can resume it.",
+    "key_expired": "This key has expired.",
+}
+
+
+class Authentication:
+    """Every method raises Refusal."""
+
+    def __init__(self, config: Config, receiver: Receiver, ledger: Ledger) -> None:
+        self._config = config
+        self._receiver = receiver
+        self._ledger = ledger
+
+    def snapshot(self) -> Live:
+        live = self._receiver.usable()
+        if live is not None:
+            return live
+        if self._receiver.live is None:
+            msg = "This sidecar has no policy yet: no control plane was reached."
+            raise Refusal("snapshot_missing", msg, retry_after_ms=1000)
+        msg = (
+            f"The policy here was last confirmed {self._receiver.staleness_s():.0f} s ago, more "
+            f"than the {self._config.max_staleness_s} s allowed (SPENDRA_MAX_STALENESS_S)."
+        )
+        raise Refusal("snapshot_stale", msg, retry_after_ms=5000)
+
+    async def newer(self, version: int) -> Live:
+        live = await self._receiver.at_least(version, _NEWER_SNAPSHOT_S)
+        if live is None:
+            msg = f"Policy version {version} is required and has not reached this sidecar yet."
+            raise Refusal("snapshot_stale", msg, retry_after_ms=1000)
+        return live
+
+    async def authenticate(self, call: Call, live: Live) -> tuple[Live, Principal]:
+        """Who asks, and the snapshot that knows it: a key may be younger than ours."""
+        key = callers.presented_key(call.scope.headers, call.scope.query_string)
+        if not key:
+            msg = "No key: give a Spendra key as the SDK's API key, or in X-Spendra-Key."
+            raise Refusal("key_missing", msg)
+        found = live.keys.authenticate(key, self._ledger.now_ms())
+        if found == "key_unknown":
+            live = await self._receiver.at_least(live.version + 1, _FRESH_KEY_S) or live
+            found = live.keys.authenticate(key, self._ledger.now_ms())
+        if isinstance(found, str):
+            raise Refusal(found, _KEY_REFUSALS[found])
+        return live, found

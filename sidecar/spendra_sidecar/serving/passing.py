@@ -1,0 +1,110 @@
+"""Requests for which the provider bills nothing: a key is needed, a budget is not."""
+
+import asyncio
+import time
+
+from granian.rsgi import ProtocolClosed
+
+from spendra._hot import Exchange, Principal, Relay, UpstreamError
+from spendra_sidecar.config import Config
+from spendra_sidecar.serving import answers, callers, catalogs
+from spendra_sidecar.serving.authentication import Authentication
+from spendra_sidecar.serving.call import Call, Choice
+from spendra_sidecar.serving.credentials import Credentials
+from spendra_sidecar.serving.forwarding import pump, target, upstream_refusal
+from spendra_sidecar.serving.refusals import Refusal
+from spendra_sidecar.snapshots.live import Live
+
+_LISTS = frozenset(("models", "google_models", "cohere_models"))
+
+
+class Passing:
+    """Authenticates, forwards and relays; no ledger is asked."""
+
+    def __init__(
+        self, config: Config, authentication: Authentication, relay: Relay, credentials: Credentials
+    ) -> None:
+        self._buffer_limit = config.max_body_bytes
+        self._authentication = authentication
+        self._relay = relay
+        self._credentials = credentials
+        self._exchanges: set[Exchange] = set()
+
+    async def serve(self, call: Call) -> None:
+        """Raises Refusal before any byte was answered."""
+        live, principal = await self._authentication.authenticate(
+            call, self._authentication.snapshot()
+        )
+        choice = _choice(call, live)
+        credential = await self._credentials.header(choice.route, choice.operation)
+        exchange = await self._head(call, choice, credential)
+        headers = exchange.headers + _headers(call, choice)
+        if exchange.body is not None:
+            body = _shown(call, live, principal, choice, exchange.body)
+            call.protocol.response_bytes(exchange.status, headers, body)
+        else:
+            await self._stream(call, exchange, headers)
+
+    def cut(self) -> None:
+        for exchange in list(self._exchanges):
+            exchange.cancel()
+
+    async def _head(self, call: Call, choice: Choice, credential: tuple[str, str]) -> Exchange:
+        is_list = choice.operation.name in _LISTS
+        head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
+        asked_ns = time.perf_counter_ns()
+        try:
+            self._relay.send(
+                head,
+                method=call.scope.method,
+                url=target(call, choice),
+                headers=callers.forwarded(call.scope.headers, credential, identity=is_list),
+                body=call.body,
+                dialect="",
+                hide_usage=False,
+                buffer_limit=self._buffer_limit,
+            )
+            return await head
+        except UpstreamError as error:
+            raise upstream_refusal(error, choice.route) from error
+        finally:
+            call.waited_ns += time.perf_counter_ns() - asked_ns
+
+    async def _stream(self, call: Call, exchange: Exchange, headers: answers.Pairs) -> None:
+        transport = call.protocol.response_stream(exchange.status, headers)
+        gone = asyncio.ensure_future(call.protocol.client_disconnect())
+        gone.add_done_callback(lambda _: exchange.cancel())
+        self._exchanges.add(exchange)
+        try:
+            await pump(transport, exchange)
+        except ProtocolClosed:
+            pass
+        finally:
+            self._exchanges.discard(exchange)
+            gone.cancel()
+            exchange.cancel()
+
+
+def _choice(call: Call, live: Live) -> Choice:
+    model = call.match.values.get("model", "")
+    found = live.routes.serving(call.match, model)
+    if found is None:
+        where = f" at {call.match.route!r}" if call.match.route else ""
+        msg = f"No provider route serves {call.scope.path}{where}; an operator can add one."
+        raise Refusal("no_provider_route", msg)
+    return Choice(*found, model)
+
+
+def _headers(call: Call, choice: Choice) -> answers.Pairs:
+    return [
+        *answers.identity(str(call.decision_id), call.trace),
+        ("x-spendra-routed", choice.route.name),
+        *answers.latency(call.started_ns, call.waited_ns),
+    ]
+
+
+def _shown(call: Call, live: Live, principal: Principal, choice: Choice, body: bytes) -> bytes:
+    """Lists of models show what the key may use."""
+    if choice.operation.name not in _LISTS or call.scope.method != "GET":
+        return body
+    return catalogs.allowed(body, live, principal, choice.route.provider)
