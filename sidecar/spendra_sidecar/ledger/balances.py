@@ -114,7 +114,8 @@ class Balances:
         # On every master: a slot that is moved takes its data along, but not the scripts.
         await self._resp.everywhere(scripts)
         commands += [*scripts, ("SET", names.generation, generation)]
-        for answer in await self._execute(commands):
+        # Sent once: a copy that a dead connection delivers late would put old balances back.
+        for answer in await self._execute_once(commands):
             if isinstance(answer, ReplyError):
                 raise BalancesUnavailableError(str(answer)) from answer
 
@@ -138,6 +139,9 @@ class Balances:
         except RespError as error:
             if isinstance(error.__cause__, TimeoutError):
                 raise BalancesUnavailableError(str(error)) from error
+        return await self._execute_once(commands)
+
+    async def _execute_once(self, commands: Sequence[Command]) -> list[Any]:
         try:
             return await self._resp.execute(commands)
         except RespError as error:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import asyncpg
+import msgspec
 
 from spendra_sidecar.ledger.balances import OpenHold, Rebuild, Total
 from spendra_sidecar.ledger.calls import Claimed
@@ -30,6 +31,13 @@ _REFUSALS = """SELECT spendra.record_refusals($1, $2, $3::uuid[], $4::timestampt
     $12::text[], $13::bigint[], $14::text[])"""
 _OPEN_ACCOUNTS = """SELECT * FROM spendra.open_accounts($1, $2, $3::text[], $4::text[],
     $5::timestamptz[], $6::timestamptz[])"""
+_STATE = """SELECT
+    (SELECT json_agg(json_build_array(t.account_id, t.settled_nanousd + t.held_nanousd,
+        t.settled_nanousd)) FROM spendra.live_totals($1) t),
+    (SELECT json_agg(json_build_array(h.reservation_id, h.reserved_nanousd,
+        (extract(epoch FROM h.reserved_at) * 1000)::bigint, h.extensions, h.slots,
+        h.account_ids)) FROM spendra.open_reservations($1) h),
+    spendra.min_policy_version($1), spendra.is_frozen($1)"""
 _WRITERS = 2
 _LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -174,12 +182,13 @@ class Books:
         by_id = {record["reservation_id"]: record for record in records}
         return [_settled(by_id[row.reservation_id]) for row in group]
 
-    async def give_up(self, reservation_id: "UUID", reason: str) -> None:
-        """Void a reservation, or bar it from ever becoming durable."""
+    async def give_up(self, reservation_id: "UUID", reason: str) -> Settled:
+        """Void a reservation, or bar it from ever becoming durable. Returns its outcome."""
         async with self._asking.use() as connection:
-            await connection.execute(
-                "SELECT spendra.give_up($1, $2, $3)", self._org_id, reservation_id, reason
+            record = await connection.fetchrow(
+                "SELECT * FROM spendra.give_up($1, $2, $3)", self._org_id, reservation_id, reason
             )
+        return _settled(record)
 
     async def record_refusals(self, rows: Sequence[tuple[Any, ...]]) -> None:
         columns = zip(*rows, strict=True)
@@ -219,13 +228,12 @@ class Books:
             yield current, await self._state(connection) if current == new else None
 
     async def _state(self, connection: Any) -> Rebuild:
-        totals = await connection.fetch("SELECT * FROM spendra.live_totals($1)", self._org_id)
-        holds = await connection.fetch("SELECT * FROM spendra.open_reservations($1)", self._org_id)
-        version = await connection.fetchval("SELECT spendra.min_policy_version($1)", self._org_id)
-        is_frozen = await connection.fetchval("SELECT spendra.is_frozen($1)", self._org_id)
+        """One statement, so one instant: a settlement landing between two reads would count
+        neither as held nor as settled, or as both."""
+        totals, holds, version, is_frozen = await connection.fetchrow(_STATE, self._org_id)
         return Rebuild(
-            [_total(record) for record in totals],
-            [_hold(record) for record in holds],
+            msgspec.json.decode(totals or "[]", type=list[Total]),
+            msgspec.json.decode(holds or "[]", type=list[OpenHold]),
             version or 0,
             bool(is_frozen),
         )
@@ -278,11 +286,3 @@ def _settled(record: Any) -> Settled:
 def _total(record: Any) -> Total:
     settled = record["settled_nanousd"]
     return Total(record["account_id"], settled + record["held_nanousd"], settled)
-
-
-def _hold(record: Any) -> OpenHold:
-    reserved_ms = int(record["reserved_at"].timestamp() * 1000)
-    return OpenHold(
-        record["reservation_id"], record["reserved_nanousd"], reserved_ms, record["extensions"],
-        record["slots"], record["account_ids"],
-    )  # fmt: skip

@@ -4,11 +4,12 @@ import asyncio
 
 from spendra_sidecar.ledger.balances import Balances
 from spendra_sidecar.ledger.books import Books, BooksUnavailableError
-from spendra_sidecar.ledger.calls import BalancesUnavailableError
-from spendra_sidecar.ledger.words import Reservation
+from spendra_sidecar.ledger.calls import BalancesUnavailableError, Post
+from spendra_sidecar.ledger.words import Reservation, Settled
 from spendra_sidecar.metrics import Metrics
 
 _RETRY_S = 0.5
+_NEVER_WRITTEN = Settled("unknown", 0)
 
 
 class Releases:
@@ -32,14 +33,21 @@ class Releases:
             await asyncio.wait(self._under_way)
 
     async def _release(self, reservation: Reservation, *, durable_write_was_sent: bool) -> None:
-        written, generation = durable_write_was_sent, reservation.generation
+        first = None if durable_write_was_sent else _NEVER_WRITTEN
         while True:
             try:
-                if written:
-                    await self._books.give_up(reservation.id, "not_confirmed")
-                    written = False
-                await self._balances.void(generation, reservation)
+                if first is None:
+                    first = await self._books.give_up(reservation.id, "not_confirmed")
+                await self._free(reservation, first)
             except (BooksUnavailableError, BalancesUnavailableError):
                 await asyncio.sleep(_RETRY_S)
             else:
                 return
+
+    async def _free(self, reservation: Reservation, first: Settled) -> None:
+        """While we slept it may have been lost and posted: then its cost stays taken."""
+        generation = reservation.generation
+        if first.outcome == "posted":
+            await self._balances.post(generation, [Post(reservation.id, first.cost_nanousd, None)])
+        else:
+            await self._balances.void(generation, reservation)

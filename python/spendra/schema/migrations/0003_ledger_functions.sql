@@ -257,17 +257,20 @@ BEGIN
 END $$;
 
 -- Gives up a reservation whose durable write was not confirmed. Waits for writes under way, so
--- that afterwards it either is voided or can never become durable. Only before dispatch.
-CREATE FUNCTION spendra.give_up(p_org text, p_reservation uuid, p_reason text) RETURNS void
+-- that afterwards it either is ended or can never become durable. Only before dispatch. Returns
+-- its outcome: not `voided` when it was lost and posted meanwhile.
+CREATE FUNCTION spendra.give_up(p_org text, p_reservation uuid, p_reason text)
+RETURNS TABLE (outcome text, cost_nanousd bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+#variable_conflict use_column
 BEGIN
     PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
     INSERT INTO tombstones (org_id, reservation_id) VALUES (p_org, p_reservation)
     ON CONFLICT DO NOTHING;
-    PERFORM settle(p_org, ARRAY[p_reservation], ARRAY['voided'], ARRAY[p_reason], ARRAY[0::bigint],
-                   ARRAY[''], ARRAY[NULL::smallint], ARRAY['none'], ARRAY[0::bigint],
-                   ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint],
-                   ARRAY['']);
+    RETURN QUERY SELECT s.outcome, s.cost_nanousd FROM settle(
+        p_org, ARRAY[p_reservation], ARRAY['voided'], ARRAY[p_reason], ARRAY[0::bigint],
+        ARRAY[''], ARRAY[NULL::smallint], ARRAY['none'], ARRAY[0::bigint], ARRAY[0::bigint],
+        ARRAY[0::bigint], ARRAY[0::bigint], ARRAY[0::bigint], ARRAY['']) s;
 END $$;
 
 -- Settled and held of accounts, from one consistent view.
