@@ -25,6 +25,7 @@ from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.forwarding import Forwarding
 from spendra_sidecar.serving.gateway import Gateway
 from spendra_sidecar.serving.passing import Passing
+from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.snapshots.receiver import Receiver
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ async def _run(config: Config) -> int:
     await _drain(config, gateway)
     server.stop()  # type: ignore[no-untyped-call]
     await serving
+    await gateway.close()
     await ledger.drain()
     for task in background:
         task.cancel()
@@ -94,13 +96,14 @@ async def _run(config: Config) -> int:
 def _gateway(
     config: Config, receiver: Receiver, ledger: Ledger, relay: Relay, metrics: Metrics
 ) -> Gateway:
-    credentials, breakers = Credentials(), Breakers()
+    credentials, breakers, pending = Credentials(), Breakers(), Pending(ledger)
     authentication = Authentication(config, receiver, ledger)
     return Gateway(
         config,
         Admissions(config, authentication, ledger, breakers),
         Forwarding(config, relay, credentials, breakers, metrics),
-        Passing(config, authentication, relay, credentials),
+        Passing(config, authentication, relay, credentials, pending),
+        pending,
         ledger,
         metrics,
     )

@@ -102,3 +102,147 @@ def test_what_is_metered_is_settled_by_what_was_reported(
     assert decision["usage_confidence"] == "reported", decision
     assert 0 < decision["cost_nanousd"] <= decision["reserved_nanousd"]
     assert decision["usage"]["input_tokens"] > 0
+
+
+FREE = [
+    ("GET", "/v1/openai/models"),
+    ("GET", "/v1/openai/files"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/anthropic/v1/models"),
+    ("GET", "/v1/google/v1beta/models"),
+    ("GET", "/v1/openrouter/models"),
+]
+BROKE = [
+    ("/v1/chat/completions", CHAT, ("error", "code"), "budget_exhausted"),
+    (
+        "/v1/messages",
+        {"model": "claude-sonnet-4-5", "max_tokens": 50, "messages": ASK},
+        ("error", "type"),
+        "billing_error",
+    ),
+    (
+        "/v1/google/v1beta/models/gemini-2.5-flash:generateContent",
+        GEMINI,
+        ("error", "status"),
+        "RESOURCE_EXHAUSTED",
+    ),
+    (
+        "/v1/mistral/v1/chat/completions",
+        {**CHAT, "model": "mistral-small-latest"},
+        ("code",),
+        "budget_exhausted",
+    ),
+]
+
+
+def broke(system: System) -> dict[str, str]:
+    """A key whose budget is empty."""
+    project = f"broke-{free_port()}"
+    system.new_budget({"project": project}, "0")
+    key = system.new_key({"project": project})["key"]
+    return {"authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(("method", "path"), FREE)
+def test_what_is_free_needs_a_key_and_no_budget(everything: System, method: str, path: str) -> None:
+    url = f"{everything.up['sidecar_url']}{path}"
+    headers = {**broke(everything), "anthropic-version": "2023-06-01"}
+    assert httpx.request(method, url, headers=headers).status_code == 200
+    assert httpx.request(method, url).status_code == 401
+
+
+@pytest.mark.parametrize(("path", "body", "where", "said"), BROKE, ids=[b[0] for b in BROKE])
+def test_a_refusal_is_an_error_of_the_callers_protocol(
+    everything: System, path: str, body: dict[str, Any], where: tuple[str, ...], said: str
+) -> None:
+    reached = everything.provider()["total"]
+    answer = post(everything, path, body, **broke(everything))
+    assert answer.status_code == 402
+    found = answer.json()
+    for name in where:
+        found = found[name]
+    assert found == said
+    assert everything.provider()["total"] == reached
+
+
+def test_googles_refusal_of_a_plain_stream_is_in_an_array(everything: System) -> None:
+    path = "/v1/google/v1beta/models/gemini-2.5-flash:streamGenerateContent"
+    assert post(everything, path, GEMINI, **broke(everything)).json()[0]["error"]["code"] == 402
+    answer = post(everything, f"{path}?alt=sse", GEMINI, **broke(everything))
+    assert answer.json()["error"]["code"] == 402
+
+
+def test_a_key_in_the_query_does_not_reach_the_provider(everything: System) -> None:
+    key = everything.up["api_key"]
+    url = f"{everything.up['sidecar_url']}/v1/google/v1beta/models/gemini-2.5-flash"
+    answer = httpx.post(f"{url}:generateContent?key={key}&alt=json", json=GEMINI)
+    assert answer.status_code == 200, answer.text
+
+
+def test_lists_of_models_show_what_the_key_may_use(everything: System) -> None:
+    key = everything.new_key(models=["gpt-4o-mini"])["key"]
+    url = f"{everything.up['sidecar_url']}/v1/models"
+    listed = httpx.get(url, headers={"authorization": f"Bearer {key}"}).json()["data"]
+    assert {model["id"] for model in listed} == {"gpt-4o-mini"}
+
+
+def test_what_is_not_known_passes_at_an_operators_ceiling_only(everything: System) -> None:
+    refused = post(everything, "/v1/openai/vector_stores/x/search", {"query": "a"})
+    assert refused.status_code == 404
+    assert "unmetered_ceiling_usd" in refused.json()["error"]["message"]
+    route = {"base_url": everything.provider_url, "kind": "openai", "credential": "sk-x"}
+    ceiling = {"unmetered_ceiling_usd": {"/v1/other*": "0.25"}, "models": ["none"]}
+    everything.ask("PUT", "/v1/providers/lenient", route | ceiling)
+    answer = post(everything, "/v1/lenient/v1/other/things", {"a": 1})
+    decision = everything.ended(answer.headers["x-spendra-decision-id"])
+    # The simulated provider does not know the path either: its error costs nothing.
+    assert (answer.status_code, decision["reserved_nanousd"]) == (404, 250_000_000)
+    assert (decision["state"], decision["cost_nanousd"]) == ("posted", 0)
+
+
+def test_a_route_that_cannot_be_reached_falls_back(everything: System) -> None:
+    closed = f"http://127.0.0.1:{free_port()}"
+    away = {"base_url": closed, "kind": "openai", "credential": "sk-x", "models": ["none", "gpt-*"]}
+    spare = [{"route": "azure", "model": "gpt-4o"}]
+    everything.ask("PUT", "/v1/providers/away", away | {"fallbacks": spare})
+    answer = post(everything, "/v1/away/chat/completions", CHAT)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-spendra-routed"] == "azure"
+    decision = everything.ended(answer.headers["x-spendra-decision-id"])
+    attempts = decision["attempts"]
+    assert [(a["provider"], a["state"]) for a in attempts] == [
+        ("openai", "voided"),
+        ("azure", "posted"),
+    ]
+    assert attempts[1]["model"].startswith("gpt-4o")
+    skipped = post(everything, "/v1/away/chat/completions", CHAT, **{"x-spendra-route": "skip"})
+    assert skipped.json()["error"]["code"] == "upstream_unreachable"
+
+
+def test_a_dearer_fallback_that_does_not_fit_is_refused(everything: System) -> None:
+    closed = f"http://127.0.0.1:{free_port()}"
+    away = {"base_url": closed, "kind": "openai", "credential": "sk-x", "models": ["gpt-*"]}
+    spare = [{"route": "openai", "model": "gpt-4"}]
+    everything.ask("PUT", "/v1/providers/cheap", away | {"fallbacks": spare})
+    budget = everything.new_budget({"project": "tight"}, "0.001")
+    key = everything.new_key({"project": "tight"})["key"]
+    reached = everything.provider()["total"]
+    answer = post(everything, "/v1/cheap/chat/completions", CHAT, authorization=f"Bearer {key}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (402, "budget_exhausted")
+    assert everything.provider()["total"] == reached
+    assert everything.drained(budget["id"])["settled_nanousd"] == 0
+
+
+def test_an_answer_in_the_background_is_settled_once_when_it_is_seen(everything: System) -> None:
+    ask = {"model": "gpt-4o-mini", "input": "Say hello", "background": True}
+    answer = post(everything, "/v1/responses", ask)
+    assert answer.json()["status"] in ("queued", "in_progress"), answer.text
+    decision_id = answer.headers["x-spendra-decision-id"]
+    assert everything.decision(decision_id)["state"] == "reserved"
+    url = f"{everything.up['sidecar_url']}/v1/responses/{answer.json()['id']}"
+    known = {"authorization": f"Bearer {everything.up['api_key']}"}
+    for _ in range(3):
+        httpx.get(url, headers=known).raise_for_status()
+    decision = everything.ended(decision_id)
+    assert (decision["usage_confidence"], decision["state"]) == ("reported", "posted")
+    assert len(decision["attempts"]) == 1

@@ -8,15 +8,17 @@ from granian.rsgi import ProtocolClosed
 
 from spendra._hot import Exchange, Relay, UpstreamError, rewrite
 from spendra_sidecar.config import Config
+from spendra_sidecar.ledger.words import Outcome
 from spendra_sidecar.metrics import Metrics
-from spendra_sidecar.serving import answers, callers, protocols, requests
+from spendra_sidecar.serving import answers, callers, generations, protocols, requests
 from spendra_sidecar.serving.breakers import Breakers
 from spendra_sidecar.serving.call import Admission, Call, Choice, Judged, is_array
 from spendra_sidecar.serving.credentials import Credentials
-from spendra_sidecar.serving.outcomes import Attempt, conclude
+from spendra_sidecar.serving.outcomes import BACKGROUND, Attempt, conclude
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.routes import Route, filled
 
+_BACKGROUND = frozenset(("responses", "interactions"))
 _SHUTTING_DOWN = Refusal("shutting_down", "This sidecar is shutting down; try again.")
 
 
@@ -65,6 +67,15 @@ class Forwarding:
             await self._answer_stream(call, admission, attempt, exchange)
         return True
 
+    async def recorded(self, admission: Admission, attempt: Attempt) -> Outcome | None:
+        """What the provider's own record says of an attempt whose answer was cut."""
+        generation = generations.generation_of(attempt)
+        if not generation:
+            return None
+        route = admission.judged.route
+        credential = await self._credentials.header(route, admission.judged.operation)
+        return await generations.recorded(self._relay, route, attempt, generation, credential)
+
     def _has_failed(self, admission: Admission, exchange: Exchange) -> bool:
         """Whether another route may do better; the breaker is told either way."""
         route = admission.judged.route
@@ -100,13 +111,14 @@ class Forwarding:
         judged = admission.judged
         hide_usage = judged.inspected.stream and not judged.inspected.include_usage
         url = target(call, judged)
+        identity = hide_usage or attempt.background
         body = _body(call, judged, hide_usage=hide_usage)
         head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         attempt.exchange = self._relay.send(
             head,
             method=call.scope.method,
             url=url,
-            headers=callers.forwarded(call.scope.headers, credential, identity=hide_usage),
+            headers=callers.forwarded(call.scope.headers, credential, identity=identity),
             body=body,
             dialect=judged.route.row.meter if judged.operation.protocol is None else _meter(judged),
             hide_usage=hide_usage,
@@ -119,7 +131,9 @@ class Forwarding:
         self, call: Call, admission: Admission, attempt: Attempt, exchange: Exchange
     ) -> None:
         end = conclude(attempt)
-        headers = _headers(call, admission, exchange) + answers.final(end)
+        is_final = end.reason != BACKGROUND
+        cost = answers.final(end) if is_final else answers.estimated(admission.reservation)
+        headers = _headers(call, admission, exchange) + cost
         call.protocol.response_bytes(exchange.status, headers, exchange.body or b"")
 
     async def _answer_stream(
@@ -248,6 +262,11 @@ def upstream_refusal(error: UpstreamError, route: Route) -> Refusal:
     return Refusal("upstream_cut", f"{name} ended its answer early: {error}.")
 
 
+def is_background(call: Call) -> bool:
+    """It may be answered before it is done. A false alarm costs a compressed answer."""
+    return call.match.operation.name in _BACKGROUND and b'"background"' in call.body
+
+
 def attempt_of(call: Call, admission: Admission) -> Attempt:
     judged, reservation = admission.judged, admission.reservation
     return Attempt(
@@ -260,5 +279,6 @@ def attempt_of(call: Call, admission: Admission) -> Attempt:
         stream=requests.is_stream(call.match, judged.inspected),
         reservation=reservation,
         has_ceiling=judged.has_ceiling,
+        background=is_background(call),
         characters=judged.inspected.billable_characters,
     )

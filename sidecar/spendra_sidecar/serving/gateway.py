@@ -12,8 +12,10 @@ from spendra_sidecar.serving import callers
 from spendra_sidecar.serving.admission import Admissions
 from spendra_sidecar.serving.call import Admission, Call, begin, refuse
 from spendra_sidecar.serving.forwarding import Forwarding, attempt_of
-from spendra_sidecar.serving.outcomes import Attempt, conclude
+from spendra_sidecar.serving.generations import generation_of
+from spendra_sidecar.serving.outcomes import BACKGROUND, Attempt, conclude
 from spendra_sidecar.serving.passing import Passing
+from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.serving.refusals import Refusal
 
 _FREE = frozenset(("free", "later"))
@@ -28,6 +30,7 @@ class Gateway:
         admissions: Admissions,
         forwarding: Forwarding,
         passing: Passing,
+        pending: Pending,
         ledger: Ledger,
         metrics: Metrics,
     ) -> None:
@@ -35,6 +38,8 @@ class Gateway:
         self._admissions = admissions
         self._forwarding = forwarding
         self._passing = passing
+        self._pending = pending
+        self._settling: set[asyncio.Task[None]] = set()
         self._ledger = ledger
         self._metrics = metrics
         self._attempts: set[Attempt] = set()
@@ -76,11 +81,38 @@ class Gateway:
             return await self._forwarding.forward(call, admission, attempt)
         finally:
             self._attempts.discard(attempt)
-            self._ledger.settle(admission.reservation, conclude(attempt))
+            self._settle(admission, attempt)
+
+    def _settle(self, admission: Admission, attempt: Attempt) -> None:
+        """Now; or when a later answer, or the provider's own record, says what it came to."""
+        end, exchange = conclude(attempt), attempt.exchange
+        answer = exchange.body if exchange is not None else None
+        if end.reason == BACKGROUND and self._pending.keep(attempt, answer or b""):
+            return
+        if generation_of(attempt):
+            task = asyncio.ensure_future(self._settle_recorded(admission, attempt))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
+            return
+        self._ledger.settle(admission.reservation, end)
+
+    async def _settle_recorded(self, admission: Admission, attempt: Attempt) -> None:
+        end = None
+        try:
+            end = await self._forwarding.recorded(admission, attempt)
+        except Refusal:
+            pass
+        finally:
+            self._ledger.settle(admission.reservation, end or conclude(attempt))
 
     async def idle(self) -> None:
         """Until no request is under way."""
         await self._idle.wait()
+
+    async def close(self) -> None:
+        """Settle what waits for a later word."""
+        self._pending.close()
+        await asyncio.gather(*self._settling, return_exceptions=True)
 
     def cut(self) -> int:
         """End the answers still under way; each is settled at what was delivered."""

@@ -20,6 +20,8 @@ from spendra._hot import (
 from spendra_sidecar.ledger.words import Outcome, Reservation, Tokens
 
 _FIRST_ERROR_STATUS = 400
+BACKGROUND = "background"
+"""The reason of an outcome that a later answer may replace, as long as it is not settled."""
 _TIER_HEADERS = ("azureai-processed-tier", "x-gemini-service-tier")
 
 
@@ -38,6 +40,8 @@ class Attempt:
     reservation: Reservation
     has_ceiling: bool = False
     """What it costs is not known: an operator's ceiling is booked."""
+    background: bool = False
+    """The answer may come later: until it shows usage, nothing is known."""
     characters: int = 0
     """Of the text that was to be spoken."""
     exchange: Exchange | None = None
@@ -72,6 +76,8 @@ def _decide(attempt: Attempt) -> Outcome:  # noqa: PLR0911 - the rules, first ma
         return _reported(attempt, metered, metered.usage or Usage())
     if attempt.status >= _FIRST_ERROR_STATUS:
         return _free(attempt, "upstream_error")
+    if attempt.background:
+        return _worst_case(attempt, BACKGROUND)
     if attempt.characters:
         return _spoken(attempt, metered)
     if attempt.stream or metered.finished:
@@ -81,6 +87,19 @@ def _decide(attempt: Attempt) -> Outcome:  # noqa: PLR0911 - the rules, first ma
 
 def _reported(attempt: Attempt, metered: Metered, usage: Usage) -> Outcome:
     return _posted(attempt, metered, usage, "reported", "completed" if metered.finished else "cut")
+
+
+def conclude_later(attempt: Attempt, metered: Metered) -> Outcome | None:
+    """What a later answer makes of an attempt that went on in the background; None: nothing yet."""
+    if metered.usage is not None:
+        return _reported(attempt, metered, metered.usage)
+    return _free(attempt, "upstream_error") if metered.failed else None
+
+
+def conclude_stated(attempt: Attempt, cost_nanousd: int, usage: Usage) -> Outcome:
+    """What the provider's own record says of an attempt that was cut."""
+    end = _flat(attempt, "posted", "cut", cost_nanousd, "reported")
+    return end._replace(tokens=_tokens(usage), price_version=f"stated:{attempt.provider}")
 
 
 def _at_ceiling(attempt: Attempt, metered: Metered) -> Outcome:

@@ -12,9 +12,12 @@ from spendra_sidecar.serving.authentication import Authentication
 from spendra_sidecar.serving.call import Call, Choice
 from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.forwarding import pump, target, upstream_refusal
+from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
 
+_OF_THE_WHOLE = frozenset(("content-length", "etag", "content-md5", "digest"))
+"""Headers that say something of a body as the provider sent it."""
 _LISTS = frozenset(("models", "google_models", "cohere_models"))
 
 
@@ -22,12 +25,18 @@ class Passing:
     """Authenticates, forwards and relays; no ledger is asked."""
 
     def __init__(
-        self, config: Config, authentication: Authentication, relay: Relay, credentials: Credentials
+        self,
+        config: Config,
+        authentication: Authentication,
+        relay: Relay,
+        credentials: Credentials,
+        pending: Pending,
     ) -> None:
         self._buffer_limit = config.max_body_bytes
         self._authentication = authentication
         self._relay = relay
         self._credentials = credentials
+        self._pending = pending
         self._exchanges: set[Exchange] = set()
 
     async def serve(self, call: Call) -> None:
@@ -41,9 +50,14 @@ class Passing:
         headers = exchange.headers + _headers(call, choice)
         if exchange.body is not None:
             body = _shown(call, live, principal, choice, exchange.body)
+            if body is not exchange.body:
+                headers = [pair for pair in headers if pair[0] not in _OF_THE_WHOLE]
             call.protocol.response_bytes(exchange.status, headers, body)
         else:
             await self._stream(call, exchange, headers)
+        if choice.operation.treatment == "later" and call.match.values.get("id"):
+            identity = call.match.values["id"]
+            self._pending.hear(choice.route.provider, identity, exchange.metered())
 
     def cut(self) -> None:
         for exchange in list(self._exchanges):
@@ -60,7 +74,7 @@ class Passing:
                 url=target(call, choice),
                 headers=callers.forwarded(call.scope.headers, credential, identity=is_list),
                 body=call.body,
-                dialect="",
+                dialect=choice.route.row.meter,
                 hide_usage=False,
                 buffer_limit=self._buffer_limit,
             )
