@@ -259,3 +259,23 @@ def test_a_policys_rate_limit_answers_429_with_when_to_try_again(system: System)
     with pytest.raises(openai.RateLimitError) as caught:
         client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
     assert 0 < int(caught.value.response.headers["retry-after"]) <= 31
+
+
+def test_near_a_cap_a_request_is_held_by_its_counted_tokens(system: System) -> None:
+    """Bytes bound what fits anyway; where they do not fit, the exact count may."""
+    asked: Any = {"model": "gpt-4o", "max_tokens": 1}
+    asked["messages"] = [{"role": "user", "content": "The budget of the quarter is tight. " * 100}]
+
+    def held(limit_usd: str, name: str) -> int:
+        system.new_budget({"project": name}, limit_usd)
+        client = system.openai(system.new_key({"project": name})["key"])
+        answer = client.chat.completions.with_raw_response.create(**asked)
+        decision = system.ended(answer.headers["x-spendra-decision-id"])
+        return int(decision["reserved_nanousd"])
+
+    by_bytes = held("1", "wide")
+    by_tokens = held(f"{by_bytes / 2e9:.9f}", "tight")
+    assert by_tokens < by_bytes / 2
+    with pytest.raises(openai.APIStatusError) as refused:
+        held(f"{by_tokens / 2e9:.9f}", "tighter")
+    assert refused.value.status_code == 402

@@ -1,10 +1,11 @@
 """May it leave? Authenticate, decide, reserve."""
 
+import asyncio
 import os
 import time
 from datetime import UTC, datetime
 
-from spendra._hot import Principal
+from spendra._hot import Principal, count_tokens
 from spendra.ids import uuid7
 from spendra_sidecar.config import Config
 from spendra_sidecar.ledger.ledger import Ledger
@@ -29,8 +30,9 @@ from spendra_sidecar.serving.call import Admission, Call, Choice, Judged
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
 
-_JUDGEMENTS = 3
-"""A request is judged again under a newer snapshot, or the store's clock, at most so often."""
+_JUDGEMENTS = 4
+"""A request is judged again under a newer snapshot, the store's clock, or by its counted tokens, at
+most so often."""
 
 
 class Admissions:
@@ -61,6 +63,8 @@ class Admissions:
                 return Admission(judged, reservation, verdict, spare)
             if isinstance(verdict, StalePolicy):
                 live = await self._authentication.newer(verdict.version)
+            elif isinstance(verdict, Exhausted) and judging.may_fit(call, judged, verdict):
+                call.body_tokens = await _counted(call, judged)
             elif not isinstance(verdict, WrongPeriod):
                 raise self._unfit(call, judged, reservation, verdict)
         msg = "The policy kept changing while this request was judged; try again."
@@ -154,3 +158,9 @@ class Admissions:
 
     def _now_ms(self) -> int:
         return self._ledger.now_ms()
+
+
+async def _counted(call: Call, judged: Judged) -> int:
+    """Tokens of the body as it is, in a thread of its own: a long one takes milliseconds."""
+    text = call.body.decode("utf-8", "replace")
+    return await asyncio.to_thread(count_tokens, text, judged.catalog_model)

@@ -31,6 +31,8 @@ class Call:
     trace: tuple[str, str]
     facts: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    body_tokens: int | None = None
+    """Tokens of the whole body, where they were counted."""
     repeat: Repeat | None = None
     inspected: Inspected | None = None
     """As `match.operation` reads it."""

@@ -1,6 +1,7 @@
 """Where a request may go, and what policy says of it. Rules only; nothing here waits."""
 
 from spendra._hot import Decision, Principal
+from spendra_sidecar.ledger.words import Exhausted
 from spendra_sidecar.serving import requests
 from spendra_sidecar.serving.breakers import Breakers
 from spendra_sidecar.serving.call import Call, Choice, Judged
@@ -9,6 +10,7 @@ from spendra_sidecar.snapshots.live import Live
 from spendra_sidecar.snapshots.routes import Route
 
 _NUL = "\\u0000"
+_MOST_COUNTED_BYTES = 1 << 20
 _UNBOUNDED = frozenset(("unpriced_model", "model_missing", "input_unbounded"))
 """Reasons for which a configured ceiling stands in."""
 
@@ -68,6 +70,7 @@ def judge(call: Call, live: Live, principal: Principal, choice: Choice, now_ms: 
         facts=call.facts,
         now_ms=now_ms,
         model=catalog_model or None,
+        body_tokens=call.body_tokens,
     )
     if _NUL in decision.facts:
         msg = "The model, or a label, holds a NUL character; it cannot be booked."
@@ -76,6 +79,19 @@ def judge(call: Call, live: Live, principal: Principal, choice: Choice, now_ms: 
     most = decision.reserved_nanousd if ceiling is None else ceiling
     return Judged(
         live, inspected, route, operation, model, catalog_model, decision, most, ceiling is not None
+    )
+
+
+def may_fit(call: Call, judged: Judged, short: Exhausted) -> bool:
+    """Whether a budget that is short for the body's bytes may have room for its tokens."""
+    countable = judged.route.provider == "openai" and judged.operation.body == "openai_chat"
+    fixed_nanousd = judged.most_nanousd - judged.decision.reserved_input_nanousd
+    return (
+        countable
+        and call.body_tokens is None
+        and len(call.body) <= _MOST_COUNTED_BYTES
+        and judged.inspected.bounded_by_bytes
+        and fixed_nanousd < short.limit_nanousd - short.taken_nanousd
     )
 
 

@@ -1,6 +1,7 @@
 """Receives snapshots from the control plane, verifies them, and puts them in force."""
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -36,6 +37,8 @@ class Receiver:
         self._contact = float("-inf")
         self._touched = 0.0
         self._acknowledged: tuple[int, str, str] = (0, "applied", "")
+        self._unkept: wire.Snapshot | None = None
+        self._heard = asyncio.Event()
         self._http = httpx.AsyncClient(
             base_url=config.control_plane_url,
             headers={"authorization": f"Bearer {config.token}"},
@@ -77,7 +80,7 @@ class Receiver:
         """Follow the control plane, for ever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
-            tasks.create_task(self._beat())
+            tasks.create_task(self._follow_up())
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -132,7 +135,7 @@ class Receiver:
             )
             self._metrics.snapshots.labels("refused").inc()
             self._acknowledged = (version, "refused", str(error))
-        await self._acknowledge()
+        self._heard.set()
 
     def _open(self, data: bytes) -> tuple[wire.Manifest, wire.Snapshot]:
         envelope = wire.decode(data, wire.Envelope)
@@ -172,12 +175,20 @@ class Receiver:
             self._changed.notify_all()
         self._metrics.snapshots.labels("applied").inc()
         self._metrics.snapshot_version.set(loaded.version)
+        self._unkept = snapshot
         _log.info("snapshot %d is in force", loaded.version)
-        await asyncio.to_thread(self._keeper.write, snapshot)
 
-    async def _beat(self) -> None:
+    async def _follow_up(self) -> None:
+        """Keep on disk and acknowledge what came last, beside the stream: the next snapshot, which
+        may be a revocation, waits for neither. Silence is acknowledged too, as a heartbeat."""
         while True:
-            await asyncio.sleep(_HEARTBEAT_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HEARTBEAT_S):
+                    await self._heard.wait()
+            self._heard.clear()
+            unkept, self._unkept = self._unkept, None
+            if unkept is not None:
+                await asyncio.to_thread(self._keeper.write, unkept)
             await self._acknowledge()
 
     async def _acknowledge(self) -> None:
