@@ -78,6 +78,8 @@ class BudgetRecord(_Wire, frozen=True):
     """`version` grows with every edit of the limit; the newer limit wins everywhere.
 
     `starts_at_ms`/`ends_at_ms` bound a `fixed` budget; `none` never resets (prepaid).
+    `open_up_to_nanousd`: what each sidecar sets aside of a hard budget, to let requests through
+    while a store is away; 0: none go.
     """
 
     id: str
@@ -90,6 +92,7 @@ class BudgetRecord(_Wire, frozen=True):
     version: int
     starts_at_ms: int | None = None
     ends_at_ms: int | None = None
+    open_up_to_nanousd: int = 0
 
 
 class Rules(_Wire, frozen=True):

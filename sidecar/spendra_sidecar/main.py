@@ -27,6 +27,7 @@ from spendra_sidecar.serving.gateway import Gateway
 from spendra_sidecar.serving.passing import Passing
 from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.snapshots.receiver import Receiver
+from spendra_sidecar.snapshots.set_aside import set_aside
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ async def _run(config: Config) -> int:
     await ledger.warm()
     background = [
         asyncio.create_task(receiver.run()),
-        asyncio.create_task(ledger.replay()),
+        asyncio.create_task(ledger.replay(lambda: set_aside(receiver, ledger))),
         asyncio.create_task(_keep_lease(books, config.lease_s)),
     ]
     serving = asyncio.create_task(server.serve())
@@ -87,6 +88,8 @@ async def _run(config: Config) -> int:
     await ledger.drain()
     for task in background:
         task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+    await ledger.close()
     await _release(books, ledger)
     relay.close()
     await asyncio.gather(balances.close(), books.close(), receiver.close())

@@ -50,6 +50,19 @@ class Metrics:
             "spendra_settlements_refused",
             "Settlements that Postgres refuses for their content, set aside in a file.",
         )
+        self.failed_open = self._counter(
+            "spendra_requests_let_through", "Requests let through while a store was away."
+        )
+        self.open_allowance = Gauge(
+            "spendra_open_allowance_nanousd",
+            "What is set aside here, and not drawn, for when a store is away.",
+            registry=self.registry,
+        )
+        self.open_unlanded = Gauge(
+            "spendra_open_unlanded",
+            "Requests that were let through and are not in the ledger yet.",
+            registry=self.registry,
+        )
         self.moves_left = self._counter(
             "spendra_moves_left", "Settlements whose live balance the worker has to correct."
         )

@@ -130,3 +130,18 @@ def test_an_unknown_budget_is_not_found(org: Organization) -> None:
     for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("GET", "/spend")):
         body = {"name": "x"} if method == "PATCH" else None
         org.ask(method, f"/v1/budgets/bud_nobody{path}", body, 404)
+
+
+def test_a_hard_budget_may_fail_open_up_to_an_amount_and_a_soft_one_may_not(
+    org: Organization,
+) -> None:
+    body = {"name": "b", "period": "month", "limit_usd": "100", "kind": "hard"}
+    made = org.post("/v1/budgets", {**body, "open_up_to_usd": "2.50"})
+    assert (made["open_up_to_nanousd"], made["open_up_to_usd"]) == (2_500_000_000, "2.50")
+    assert [each.open_up_to_nanousd for each in org.snapshot().policy.budgets] == [2_500_000_000]
+    path = f"/v1/budgets/{made['id']}"
+    assert org.ask("PATCH", path, {"open_up_to_usd": "0"})["open_up_to_usd"] == "0.00"
+    org.ask("PATCH", path, {"open_up_to_usd": "1"})
+    org.ask("PATCH", path, {"kind": "soft"}, status=409)
+    soft = {**body, "kind": "soft", "open_up_to_usd": "1"}
+    assert "hard" in org.post("/v1/budgets", soft, status=422)["detail"]

@@ -61,9 +61,9 @@ class Desk:
     sidecars: list[Ledger] = field(default_factory=list)
     closing: list[object] = field(default_factory=list)
 
-    def sidecar(self, *, database_url: str = "", redis_url: str = "") -> Ledger:
-        """Another sidecar's ledger."""
-        name = f"sidecar-{len(self.sidecars)}"
+    def sidecar(self, *, database_url: str = "", redis_url: str = "", name: str = "") -> Ledger:
+        """Another sidecar's ledger, or a new start of one that was there."""
+        name = name or f"sidecar-{len(self.sidecars)}"
         balances = Balances(redis_url or self.redis_url, self.org_id, TIMEOUT_S)
         books = Books(database_url or self.database_url, self.org_id, name, TIMEOUT_S)
         journal = Journal(self.state_dir / name / "journal.jsonl")
@@ -112,11 +112,14 @@ async def desk(database: str, valkey: Server, tmp_path: Path) -> AsyncIterator[D
         yield opened
 
 
-def account(name: str, limit_nanousd: int, *, kind: str = "hard", version: int = 1) -> Account:
+def account(
+    name: str, limit_nanousd: int, *, kind: str = "hard", version: int = 1, open_up_to: int = 0
+) -> Account:
     """The account of a budget without reset."""
     budget = BudgetRecord(
         id=name, name=name, selector={}, period="none", timezone="UTC",
         limit_nanousd=limit_nanousd, kind=kind, version=version,
+        open_up_to_nanousd=open_up_to,
     )  # fmt: skip
     limit = limit_nanousd if kind == "hard" else None
     versioned_limit = f"{version}:{'' if limit is None else limit}"

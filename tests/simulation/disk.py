@@ -18,6 +18,12 @@ class DiskPath:
     def with_suffix(self, suffix: str) -> "DiskPath":
         return DiskPath(self._disk, self._name + suffix)
 
+    def with_name(self, name: str) -> "DiskPath":
+        return DiskPath(self._disk, f"{self._name.rpartition('/')[0]}/{name}")
+
+    def replace(self, target: "DiskPath") -> None:
+        self._disk[target._name] = self._disk.pop(self._name)
+
     @property
     def parent(self) -> "DiskPath":
         return self

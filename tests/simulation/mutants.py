@@ -110,13 +110,13 @@ def releases_what_was_posted_meanwhile() -> AbstractContextManager[Any]:
 
 def settles_in_redis_first() -> AbstractContextManager[Any]:
     """The hold is moved before Postgres has the settlement."""
-    book = Settling._book
+    book = Settling.book
 
     async def eager(self: Settling, group: Sequence[Row]) -> None:
         await self._move([Post(row.reservation_id, row.end.cost_nanousd, None) for row in group])
         await book(self, group)
 
-    return mock.patch.object(Settling, "_book", eager)
+    return mock.patch.object(Settling, "book", eager)
 
 
 def loads_scripts_again() -> AbstractContextManager[Any]:
@@ -138,13 +138,13 @@ def loads_scripts_again() -> AbstractContextManager[Any]:
 
 def forgets_what_postgres_could_not_take() -> AbstractContextManager[Any]:
     """A settlement that fails is not journaled."""
-    book = Settling._book
+    book = Settling.book
 
     async def forgetful(self: Settling, group: Sequence[Row]) -> None:
         with contextlib.suppress(BooksUnavailableError):
             await book(self, group)
 
-    return mock.patch.object(Settling, "_book", forgetful)
+    return mock.patch.object(Settling, "book", forgetful)
 
 
 def posts_a_hold_again() -> AbstractContextManager[Any]:

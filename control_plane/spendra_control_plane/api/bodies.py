@@ -64,6 +64,11 @@ def _dollars(written: Any) -> int:
     return nanousd
 
 
+def _set_aside(nanousd: int) -> int:
+    """It is held as one amount; 0 sets nothing aside."""
+    return _one_amount(nanousd) if nanousd else 0
+
+
 def _one_amount(nanousd: int) -> int:
     if not 0 < nanousd <= MAX_AMOUNT_NANOUSD:
         msg = "the largest cost of one request must be above 0 and below nine million dollars"
@@ -130,6 +135,7 @@ Dollars = Annotated[
 ]
 """Written as decimal dollars, read as nano-USD."""
 RequestDollars = Annotated[Dollars, AfterValidator(_one_amount)]
+SetAsideDollars = Annotated[Dollars, AfterValidator(_set_aside)]
 Globs = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], AfterValidator(_globs)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment)]
 Tokens = Annotated[int, Field(gt=0, le=LARGEST_TOKENS)]
@@ -215,6 +221,14 @@ class NewBudget(Body):
     ends_at: Moment | None = None
     limit_usd: Dollars
     kind: BudgetKind
+    open_up_to_usd: SetAsideDollars = 0
+
+    @model_validator(mode="after")
+    def _only_hard_ones_fail(self) -> Self:
+        if self.kind == "soft" and self.open_up_to_usd:
+            msg = "'open_up_to_usd' belongs to kind 'hard': a soft budget refuses nothing"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _dates_fit(self) -> Self:
@@ -244,6 +258,7 @@ class EditBudget(Edit):
     name: Name | None = None
     limit_usd: Dollars | None = None
     kind: BudgetKind | None = None
+    open_up_to_usd: SetAsideDollars | None = None
 
 
 class RulesBody(Body):

@@ -28,6 +28,7 @@ class Draft:
     ends_at: datetime | None
     limit_nanousd: int
     kind: str
+    open_up_to_nanousd: int
 
 
 async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, Any]:
@@ -42,13 +43,19 @@ async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, A
 async def edit(
     publisher: Publisher, org_id: str, budget_id: str, edits: Mapping[str, object]
 ) -> dict[str, Any]:
-    """`edits` may hold `name`, `limit_nanousd` and `kind`. Holds are left as they are."""
+    """`edits` may hold `name`, `limit_nanousd`, `kind` and `open_up_to_nanousd`.
+
+    Holds are left as they are.
+    """
     async with publisher.change(org_id) as change:
         old = await _read_open(change.connection, org_id, budget_id)
         new = {**old, **edits}
+        if new["kind"] == "soft" and new["open_up_to_nanousd"]:
+            refuse_conflict("A soft budget refuses nothing; set its 'open_up_to_usd' to 0.")
         await change.connection.execute(
-            SQL["edit"], org_id, budget_id, new["name"], new["limit_nanousd"], new["kind"]
-        )
+            SQL["edit"], org_id, budget_id, new["name"], new["limit_nanousd"], new["kind"],
+            new["open_up_to_nanousd"],
+        )  # fmt: skip
         change.restricts = _takes_away(old, new)
         return _view(await read(change.connection, org_id, budget_id))
 
@@ -103,10 +110,16 @@ def _columns(draft: Draft) -> tuple[object, ...]:
         draft.ends_at,
         draft.limit_nanousd,
         draft.kind,
+        draft.open_up_to_nanousd,
     )
 
 
 def _view(row: Row) -> dict[str, Any]:
-    renamed = {"selector", "limit_nanousd"}
+    renamed = {"selector", "limit_nanousd", "open_up_to_nanousd"}
     columns = {name: value for name, value in row.items() if name not in renamed}
-    return {**columns, "scope": row["selector"], **amount("limit", row["limit_nanousd"])}
+    return {
+        **columns,
+        "scope": row["selector"],
+        **amount("limit", row["limit_nanousd"]),
+        **amount("open_up_to", row["open_up_to_nanousd"]),
+    }

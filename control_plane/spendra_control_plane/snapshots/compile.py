@@ -102,6 +102,7 @@ def budget_record(row: Row) -> BudgetRecord:
         version=row["version"],
         starts_at_ms=ms(row["starts_at"]),
         ends_at_ms=ms(row["ends_at"]),
+        open_up_to_nanousd=row["open_up_to_nanousd"],
     )
 
 

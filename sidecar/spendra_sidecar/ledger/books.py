@@ -13,6 +13,7 @@ import msgspec
 from spendra_sidecar.ledger.balances import OpenHold, Rebuild, Total
 from spendra_sidecar.ledger.calls import Claimed
 from spendra_sidecar.ledger.journal import Row
+from spendra_sidecar.ledger.open_journal import Opened
 from spendra_sidecar.ledger.words import Account, Claim, Reservation, Settled
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ _STATE = """SELECT
         (extract(epoch FROM h.reserved_at) * 1000)::bigint, h.extensions, h.slots,
         h.account_ids)) FROM spendra.open_reservations($1) h),
     spendra.min_policy_version($1), spendra.is_frozen($1)"""
+_LAND_OPEN = """SELECT spendra.land_open($1, $2, $3::text[], $4::uuid[], $5::uuid[],
+    $6::smallint[], $7::timestamptz[], $8::bigint[], $9::bigint[], $10::text[], $11::text[],
+    $12::text[], $13::bigint[], $14::text[], $15::text[], $16::smallint[], $17::uuid[],
+    $18::text[])"""
 _WRITERS = 2
 _LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -133,7 +138,7 @@ class Books:
     ) -> None:
         self._org_id = org_id
         self._sidecar_id = sidecar_id
-        self._incarnation = secrets.token_hex(8)
+        self.incarnation = secrets.token_hex(8)
         """Another at each start: what an earlier one left open can be told apart."""
         lines = [Line(url, timeout_s, is_pooled=is_pooled) for _ in range(_WRITERS + 2)]
         self._settling, self._asking, *self._reserving = lines
@@ -143,7 +148,7 @@ class Books:
         columns = zip(*[_reservation_row(reservation) for reservation in group], strict=True)
         async with self._writer().use() as connection:
             current, is_frozen, unwritten = await connection.fetchrow(
-                _RESERVE, self._org_id, generation, self._sidecar_id, self._incarnation, *columns
+                _RESERVE, self._org_id, generation, self._sidecar_id, self.incarnation, *columns
             )
         return Written(current, frozenset(unwritten or ()), bool(is_frozen))
 
@@ -213,10 +218,11 @@ class Books:
 
     @asynccontextmanager
     async def rebuilding(
-        self, expected: str | None, new: str
+        self, expected: str | None, new: str, landing: Sequence[Opened] = ()
     ) -> "AsyncIterator[tuple[str, Rebuild | None]]":
         """Raise the generation under the organization's lock, kept until the block ends.
 
+        What was let through without the ledger (`landing`) becomes part of it.
         Yields the generation that is current then, and what to rebuild from; None when somebody
         else was first.
         """
@@ -225,6 +231,9 @@ class Books:
                 "SELECT spendra.raise_generation($1, $2, $3, $4)",
                 self._org_id, expected, new, self._sidecar_id,
             )  # fmt: skip
+            if current == new and landing:
+                columns = zip(*[_opened_row(opened) for opened in landing], strict=True)
+                await connection.execute(_LAND_OPEN, self._org_id, self._sidecar_id, *columns)
             yield current, await self._state(connection) if current == new else None
 
     async def _state(self, connection: Any) -> Rebuild:
@@ -242,14 +251,14 @@ class Books:
         async with self._asking.use() as connection:
             await connection.execute(
                 "SELECT spendra.renew_lease($1, $2, $3, $4)",
-                self._org_id, self._sidecar_id, self._incarnation, seconds,
+                self._org_id, self._sidecar_id, self.incarnation, seconds,
             )  # fmt: skip
 
     async def release_lease(self) -> None:
         async with self._asking.use() as connection:
             await connection.execute(
                 "SELECT spendra.release_lease($1, $2, $3)",
-                self._org_id, self._sidecar_id, self._incarnation,
+                self._org_id, self._sidecar_id, self.incarnation,
             )  # fmt: skip
 
     async def close(self) -> None:
@@ -270,6 +279,16 @@ def _reservation_row(r: Reservation) -> tuple[Any, ...]:
         r.policy_version, r.id, r.decision_id, r.attempt, r.reserved_at, r.amount_nanousd,
         r.estimated_nanousd, ",".join(r.account_ids), r.provider, r.model, r.price_version, r.facts,
         r.slots, r.retry_count, r.retry_of, *(r.claim or ("", "")),
+    )  # fmt: skip
+
+
+def _opened_row(opened: Opened) -> tuple[Any, ...]:
+    r = opened.reservation
+    return (
+        opened.incarnation, r.id, r.decision_id, r.attempt, r.reserved_at, r.amount_nanousd,
+        r.estimated_nanousd, ",".join(r.account_ids), r.provider, r.model, r.policy_version,
+        r.price_version, r.facts, r.retry_count, r.retry_of,
+        ",".join(str(id_) for id_ in opened.allowances),
     )  # fmt: skip
 
 

@@ -5,10 +5,12 @@ import contextlib
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 
 from spendra_sidecar.ledger.balances import Balances
 from spendra_sidecar.ledger.books import Books, BooksUnavailableError
 from spendra_sidecar.ledger.calls import BalancesUnavailableError
+from spendra_sidecar.ledger.open_journal import Opened
 from spendra_sidecar.ledger.outages import Outages
 from spendra_sidecar.metrics import Metrics
 
@@ -46,11 +48,23 @@ class Generations:
             except (BooksUnavailableError, BalancesUnavailableError) as error:
                 raise self._outages.failed("the balances could not be rebuilt", error) from error
 
-    async def _rebuild(self, lost: str | None) -> None:
+    async def land(self, opened: Sequence[Opened]) -> bool:
+        """Make what was let through part of the ledger and of a rebuild from it.
+
+        False: another process was first with a rebuild; try again. Raises LedgerUnavailableError.
+        """
+        async with self._recovering:
+            try:
+                return await self._rebuild(self.current, opened)
+            except (BooksUnavailableError, BalancesUnavailableError) as error:
+                raise self._outages.failed("what was let through cannot land", error) from error
+
+    async def _rebuild(self, lost: str | None, landing: Sequence[Opened] = ()) -> bool:
+        """Whether it was this process that did it."""
         started = time.monotonic()
         new = secrets.token_hex(8)
         try:
-            async with self._books.rebuilding(lost, new) as (current, state):
+            async with self._books.rebuilding(lost, new, landing) as (current, state):
                 if state is not None:
                     await self._balances.rebuild(new, state)
         except BalancesUnavailableError:
@@ -59,7 +73,7 @@ class Generations:
         self.current = current
         self._outages.answered()
         if state is None:
-            return
+            return False
         await self._forget(lost)
         self._metrics.rebuilds.inc()
         _log.warning(
@@ -68,6 +82,7 @@ class Generations:
             len(state.holds),
             (time.monotonic() - started) * 1000,
         )
+        return True
 
     async def _forget(self, closed: str | None) -> None:
         """Its data can be read by nobody; what cannot be removed now only takes room."""

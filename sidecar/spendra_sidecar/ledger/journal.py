@@ -51,11 +51,15 @@ class Journal:
     def refused_path(self) -> Path:
         return self._refused
 
+    def beside(self, name: str) -> Path:
+        """Another file of this sidecar's."""
+        return self._path.with_name(name)
+
     async def keep(self, rows: Sequence[Row]) -> None:
         async with self._changing:
             self.pending.extend(rows)
             try:
-                await asyncio.to_thread(_append, self._path, b"".join(map(_line, rows)))
+                await asyncio.to_thread(append_synced, self._path, b"".join(map(_line, rows)))
             except OSError as error:
                 _log.critical("%s cannot be written, kept in memory only: %s", self._path, error)
 
@@ -68,26 +72,22 @@ class Journal:
 
     async def set_aside(self, row: Row) -> None:
         """Raises OSError."""
-        await asyncio.to_thread(_append, self._refused, _line(row))
+        await asyncio.to_thread(append_synced, self._refused, _line(row))
 
     def _empty(self) -> None:
         with self._path.open("wb") as file:
             os.fsync(file.fileno())
 
     def _read(self) -> list[Row]:
-        """Rows of an earlier run. A last line cut short by a crash was never acknowledged."""
-        if not self._path.exists():
-            return []
-        *lines, cut = self._path.read_bytes().split(b"\n")
-        if cut:
-            os.truncate(self._path, self._path.stat().st_size - len(cut))
-        return [row for line in lines if line and (row := self._row(line)) is not None]
+        """Rows of an earlier run."""
+        lines = read_lines(self._path)
+        return [row for line in lines if (row := self._row(line)) is not None]
 
     def _row(self, line: bytes) -> Row | None:
         try:
             return msgspec.json.decode(line, type=Row)
         except msgspec.DecodeError as error:
-            _append(self._refused, line + b"\n")
+            append_synced(self._refused, line + b"\n")
             _log.critical("a journaled line cannot be read, see %s: %s", self._refused, error)
             return None
 
@@ -96,7 +96,18 @@ def _line(row: Row) -> bytes:
     return msgspec.json.encode(row) + b"\n"
 
 
-def _append(path: Path, lines: bytes) -> None:
+def read_lines(path: Path) -> list[bytes]:
+    """Whole lines; a last one that was cut short by a crash is taken off the file."""
+    if not path.exists():
+        return []
+    *lines, cut = path.read_bytes().split(b"\n")
+    if cut:
+        os.truncate(path, path.stat().st_size - len(cut))
+    return [line for line in lines if line]
+
+
+def append_synced(path: Path, lines: bytes) -> None:
+    """On disk when it returns. Raises OSError."""
     is_new = not path.exists()
     with path.open("ab") as file:
         file.write(lines)
@@ -104,6 +115,17 @@ def _append(path: Path, lines: bytes) -> None:
         os.fsync(file.fileno())
     if is_new:
         _sync_directory(path.parent)
+
+
+def replace_synced(path: Path, lines: bytes) -> None:
+    """The file has exactly these lines, or the old ones, whatever happens. Raises OSError."""
+    beside = path.with_suffix(".new")
+    with beside.open("wb") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    _sync_directory(path.parent)
 
 
 def _sync_directory(path: Path) -> None:

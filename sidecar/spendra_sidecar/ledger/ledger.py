@@ -6,7 +6,7 @@ never shows less taken than Postgres knows.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spendra_sidecar.ledger.balances import Balances
@@ -21,9 +21,11 @@ from spendra_sidecar.ledger.calls import (
 )
 from spendra_sidecar.ledger.claims import Claims
 from spendra_sidecar.ledger.extending import Extending
+from spendra_sidecar.ledger.failing_open import NOTHING, FailingOpen, Wanted
 from spendra_sidecar.ledger.generations import Generations
 from spendra_sidecar.ledger.journal import Journal, Row
 from spendra_sidecar.ledger.lane import Lane
+from spendra_sidecar.ledger.open_journal import OpenJournal
 from spendra_sidecar.ledger.outages import Outages
 from spendra_sidecar.ledger.releases import Releases
 from spendra_sidecar.ledger.settling import Settling
@@ -35,6 +37,7 @@ from spendra_sidecar.ledger.words import (
     LedgerUnavailableError,
     Outcome,
     Reservation,
+    StoresAwayError,
     Verdict,
 )
 from spendra_sidecar.metrics import Metrics
@@ -60,13 +63,34 @@ class Ledger:
         self._settling = Settling(balances, books, journal, self._generations, metrics)
         self._releases = Releases(balances, books, metrics)
         self._claims = Claims(books, self._outages)
+        self._open = FailingOpen(
+            OpenJournal(journal.beside("open.jsonl")), books, self._generations, self._settling,
+            metrics, self._reserve,
+        )  # fmt: skip
         self._extending = Extending(balances, books, self._generations, self._outages)
         self._holding: Lane[Reservation, Answer] = Lane(self._hold, width=2)
         self._writing: Lane[Reservation, Written] = Lane(self._write, width=books.writers)
         self._refusing: Lane[tuple[Any, ...], None] = Lane(self._refuse, linger_s=_LINGER_S)
 
     async def reserve(self, reservation: Reservation) -> Verdict:
-        """Hold, then make durable. Raises LedgerUnavailableError when that cannot be known."""
+        """Hold, then make durable. Raises LedgerUnavailableError when that cannot be known.
+
+        While a store is away, what every matching hard budget lets through is Held all the same,
+        under an id of its own.
+        """
+        try:
+            verdict = await self._reserve(reservation)
+        except StoresAwayError:
+            let_through = await self._open.admit(reservation)
+            if let_through is None:
+                raise
+            return let_through
+        if isinstance(verdict, Exhausted) and self._outages.is_under_way:
+            # Holds that Postgres could not confirm fill Redis up until it is back.
+            return await self._open.admit(reservation) or verdict
+        return verdict
+
+    async def _reserve(self, reservation: Reservation) -> Verdict:
         for _ in range(_ROUNDS):
             answer = await self._hold_one(reservation)
             if isinstance(answer, Held):
@@ -107,24 +131,39 @@ class Ledger:
         if end.cost_nanousd > reservation.amount_nanousd:
             self._metrics.overruns.inc()
             _log.error("%s cost more than its worst case: %s", reservation.id, end)
-        self._settling.submit(Row(reservation.id, end))
+        row = Row(reservation.id, end)
+        if self._open.has(reservation.id):
+            self._open.settle(row)
+        else:
+            self._settling.submit(row)
 
     def refuse(self, row: tuple[Any, ...]) -> None:
         """Record a refusal in the background; losing one loses no money."""
         self._refusing.submit(row)
 
-    async def replay(self) -> None:
-        """Bring journaled settlements to Postgres, for ever."""
+    async def replay(self, wanted: Callable[[], Wanted] = lambda: NOTHING) -> None:
+        """Bring to Postgres what waits on disk, and set aside what budgets say, for ever."""
         while True:
-            await self._settling.replay()
+            await self.catch_up(wanted())
             await asyncio.sleep(_RETRY_S)
+
+    async def catch_up(self, wanted: Wanted) -> None:
+        """Once."""
+        await self._settling.replay()
+        await self._open.tick(wanted)
 
     async def drain(self) -> None:
         """Wait for every settlement and release under way, and try the journal once more."""
         await self._settling.idle()
+        await self._open.idle()
         await self._refusing.idle()
         await self._releases.idle()
         await self._settling.replay()
+
+    async def close(self) -> None:
+        """At the end of a sidecar that ends well: all lands, and what is set aside returns."""
+        await self.drain()
+        await self._open.tick(NOTHING)
 
     @property
     def journaled(self) -> int:

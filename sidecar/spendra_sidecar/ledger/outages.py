@@ -3,7 +3,7 @@
 import logging
 import time
 
-from spendra_sidecar.ledger.words import LedgerUnavailableError
+from spendra_sidecar.ledger.words import StoresAwayError
 
 _log = logging.getLogger(__name__)
 _COMPLAINT_S = 5.0
@@ -25,19 +25,24 @@ class Outages:
         self._next_try = 0.0
 
     def guard(self) -> None:
-        """Raises LedgerUnavailableError while nobody needs to wait to learn that."""
+        """Raises StoresAwayError while nobody needs to wait to learn that."""
         if self._failures < _PATIENCE:
             return
         now = time.monotonic()
         if now < self._next_try:
             step = "the stores did not answer a moment ago"
-            raise LedgerUnavailableError(step)
+            raise StoresAwayError(step)
         self._next_try = now + _PAUSE_S
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the last that was asked of both stores failed."""
+        return self._failures > 0
 
     def answered(self) -> None:
         self._failures = 0
 
-    def failed(self, step: str, error: Exception) -> LedgerUnavailableError:
+    def failed(self, step: str, error: Exception) -> StoresAwayError:
         """What callers are told; the cause goes to the log, one line an interval."""
         now = time.monotonic()
         self._failures += 1
@@ -45,4 +50,4 @@ class Outages:
         if now - self._complained > _COMPLAINT_S:
             self._complained = now
             _log.error("requests are refused: %s: %s", step, error)
-        return LedgerUnavailableError(step)
+        return StoresAwayError(step)

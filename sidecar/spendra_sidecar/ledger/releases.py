@@ -1,6 +1,7 @@
 """Giving up reservations that no store confirmed, before anything of them has left."""
 
 import asyncio
+from dataclasses import replace
 
 from spendra_sidecar.ledger.balances import Balances
 from spendra_sidecar.ledger.books import Books, BooksUnavailableError
@@ -23,7 +24,8 @@ class Releases:
 
     def give_up(self, reservation: Reservation, *, durable_write_was_sent: bool) -> None:
         self._metrics.given_up.inc()
-        work = self._release(reservation, durable_write_was_sent=durable_write_was_sent)
+        # Its own: whoever asked may go on with another id.
+        work = self._release(replace(reservation), durable_write_was_sent=durable_write_was_sent)
         task = asyncio.get_running_loop().create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

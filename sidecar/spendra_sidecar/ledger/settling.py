@@ -51,7 +51,7 @@ class Settling:
             if not rows:
                 return
             try:
-                await self._book(rows)
+                await self.book(rows)
             except (BooksUnavailableError, OSError):
                 return
             await self._journal.landed(len(rows))
@@ -59,7 +59,7 @@ class Settling:
 
     async def _end(self, group: Sequence[Row]) -> Sequence[None]:
         try:
-            await self._book(group)
+            await self.book(group)
         except BooksUnavailableError as error:
             _log.warning("%d settlements wait in the journal: %s", len(group), error)
             self._metrics.journaled.inc(len(group))
@@ -69,8 +69,11 @@ class Settling:
             await self._journal.keep(group)
         return [None] * len(group)
 
-    async def _book(self, group: Sequence[Row]) -> None:
-        """One row that Postgres refuses for its content must not hold up the others."""
+    async def book(self, group: Sequence[Row]) -> None:
+        """At once. One row that Postgres refuses for its content does not hold up the others.
+
+        Raises BooksUnavailableError, or OSError.
+        """
         try:
             settled = await self._books.settle(group)
         except BooksRefusedError as error:
@@ -78,8 +81,8 @@ class Settling:
                 await self._set_aside(group[0], error)
                 return
             half = len(group) // 2
-            await self._book(group[:half])
-            await self._book(group[half:])
+            await self.book(group[:half])
+            await self.book(group[half:])
             return
         pairs = list(zip(group, settled, strict=True))
         for row, first in pairs:

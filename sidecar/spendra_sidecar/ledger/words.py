@@ -171,3 +171,7 @@ class Settled(NamedTuple):
 
 class LedgerUnavailableError(Exception):
     """No reservation could be made durable; nothing may leave. The message is for callers."""
+
+
+class StoresAwayError(LedgerUnavailableError):
+    """A store did not answer: where every hard budget says so, a request may go all the same."""

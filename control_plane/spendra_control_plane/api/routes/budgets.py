@@ -25,6 +25,7 @@ async def create_budget(plane: InPlane, org_id: Operator, body: NewBudget) -> di
         ends_at=body.ends_at,
         limit_nanousd=body.limit_usd,
         kind=body.kind,
+        open_up_to_nanousd=body.open_up_to_usd,
     )
     return await budgets.create(plane.publisher, org_id, draft)
 
@@ -53,6 +54,8 @@ async def edit_budget(
     edits = body.given()
     if "limit_usd" in edits:
         edits["limit_nanousd"] = edits.pop("limit_usd")
+    if "open_up_to_usd" in edits:
+        edits["open_up_to_nanousd"] = edits.pop("open_up_to_usd")
     return await budgets.edit(plane.publisher, org_id, budget_id, edits)
 
 

@@ -18,7 +18,8 @@ WHERE org_id = $1 AND (expires_at IS NULL OR expires_at > now())
 ORDER BY key_id, created_at, hash;
 
 -- name: budgets
-SELECT id, name, selector, period, timezone, limit_nanousd, kind, version, starts_at, ends_at
+SELECT id, name, selector, period, timezone, limit_nanousd, kind, version, starts_at, ends_at,
+    open_up_to_nanousd
 FROM spendra.budgets
 WHERE org_id = $1 AND state = 'active'
 ORDER BY id;

@@ -31,6 +31,8 @@ pub(super) struct BudgetRecord {
     starts_at_ms: Option<i64>,
     #[serde(default)]
     ends_at_ms: Option<i64>,
+    #[serde(default)]
+    open_up_to_nanousd: i64,
 }
 
 #[derive(Deserialize)]
