@@ -11,7 +11,7 @@ import pytest
 
 from spendra_control_plane.record import command
 from spendra_control_plane.stores.postgres import Pool, open_pool
-from spendra_control_plane.worker.sealing import horizon, seal_all
+from spendra_control_plane.worker.sealing import Sealer, horizon
 from tests.ledger.conftest import Desk, account, posted, reservation, settle, voided
 
 CHAINS = ("spend_events", "ledger_entries", "adjustments")
@@ -41,7 +41,7 @@ class Record:
     async def seal(self) -> int:
         upto = await horizon(self.pool)
         assert upto is not None
-        return len(await seal_all(self.pool, self.desk.org_id, upto))
+        return len(await Sealer(self.pool).seal_all(self.desk.org_id, upto))
 
     async def run(self, *words: str) -> tuple[int, str]:
         """Exit code and what was printed."""

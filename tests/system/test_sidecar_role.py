@@ -34,6 +34,13 @@ async def attempt(url: str, sql: str) -> None:
         "DELETE FROM spendra.reservations",
         "SELECT spendra.post_lost('o', 0)",
         "SELECT spendra.fold_movements('o', 0)",
+        "SELECT spendra.close_generation('o', 'me')",
+        "SELECT spendra.reconcile('o', 'g', '[]')",
+        "SELECT spendra.end_lost('o', gen_random_uuid(), NULL, 'r', 'me')",
+        "SELECT spendra.book_evidence('o')",
+        "SELECT spendra.make_partitions(current_date, 1)",
+        "INSERT INTO spendra.adjustments DEFAULT VALUES",
+        "DELETE FROM spendra.seals",
         "CREATE TABLE spendra.mine (a int)",
     ],
 )

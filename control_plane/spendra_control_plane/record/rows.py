@@ -10,7 +10,7 @@ from spendra_control_plane.stores.postgres import Connection
 from spendra_control_plane.stores.sql import statements
 
 SQL = statements("chains")
-_STEP_BATCHES = 2_000
+STEP_BATCHES = 500
 _PAGE = 1_000
 _NIL = "00000000-0000-0000-0000-000000000000"
 ANY = 2**31 - 1
@@ -61,8 +61,8 @@ class Live:
 
     async def lines(self, chain: str) -> AsyncIterator[Line]:
         newest: int = await self._connection.fetchval(SQL["newest_batch"], self.org_id)
-        for start in range(0, newest, _STEP_BATCHES):
-            bounds = (start, start + _STEP_BATCHES, ANY)
+        for start in range(0, newest, STEP_BATCHES):
+            bounds = (start, start + STEP_BATCHES, ANY)
             for row in await self._connection.fetch(SQL[chain], self.org_id, *bounds):
                 yield Line(row["batch_id"], row["key"], row["line"].encode())
 

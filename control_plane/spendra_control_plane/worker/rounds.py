@@ -14,6 +14,7 @@ _log = logging.getLogger(__name__)
 _SQL = statements("worker")
 _PARTITIONS_EVERY_S = 3600.0
 _DRIFT_EVERY_S = 10.0
+_SUMMARY_EVERY_S = 30.0
 
 
 class Every:
@@ -42,6 +43,8 @@ class Rounds:
         self._partitions = Every(_PARTITIONS_EVERY_S)
         self._drift = Every(_DRIFT_EVERY_S)
         self._audit = Every(audit_every_s)
+        self._summary = Every(_SUMMARY_EVERY_S)
+        self._sealer = sealing.Sealer(pool)
         self._sealed_at = time.monotonic()
         metrics.unsealed.set_function(lambda: time.monotonic() - self._sealed_at)
 
@@ -96,12 +99,14 @@ class Rounds:
 
     async def _seal(self, org_ids: list[str]) -> None:
         began = time.monotonic()
+        if self._summary.is_due():
+            await self._pool.execute(_SQL["summarize"])
         upto = await sealing.horizon(self._pool)
         if upto is None:
             _log.warning("a transaction holds a batch open; nothing was sealed in this round")
             return
         for org_id in org_ids:
-            for seal in await sealing.seal_all(self._pool, org_id, upto):
+            for seal in await self._sealer.seal_all(org_id, upto):
                 _log.info("%s: sealed %s %d:%s", org_id, seal.chain, seal.number, seal.hash)
         self._sealed_at = began
 

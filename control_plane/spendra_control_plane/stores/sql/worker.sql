@@ -20,5 +20,8 @@ DELETE FROM spendra.closed_generations WHERE org_id = $1 AND generation = $2;
 SELECT coalesce(sum(reserved_nanousd), 0)::bigint FROM spendra.reservations
 WHERE org_id = $1 AND state = 'lost';
 
+-- name: summarize
+SELECT spendra.summarize_batches();
+
 -- name: make_partitions
 SELECT spendra.make_partitions((now() AT TIME ZONE 'UTC')::date, 2);

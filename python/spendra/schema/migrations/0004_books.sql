@@ -75,9 +75,9 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.seals
 
 -- Rows arrive in the order of their batches, nearly, so these cost next to nothing to keep.
 CREATE INDEX spend_events_by_batch ON spendra.spend_events
-    USING brin (batch_id) WITH (pages_per_range = 16);
+    USING brin (batch_id) WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX ledger_entries_by_batch ON spendra.ledger_entries
-    USING brin (batch_id) WITH (pages_per_range = 16);
+    USING brin (batch_id) WITH (pages_per_range = 16, autosummarize = on);
 
 -- What happens to lost reservations, and after how many seconds (null: SPENDRA_LOST_AFTER_S).
 ALTER TABLE spendra.organizations

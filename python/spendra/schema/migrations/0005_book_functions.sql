@@ -202,6 +202,14 @@ BEGIN
     RETURN name;
 END $$;
 
+-- Brings the indexes by batch up to date, so that reading the newest batches stays short.
+CREATE FUNCTION spendra.summarize_batches() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT COALESCE(sum(brin_summarize_new_values(c.oid)), 0)
+    FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+    WHERE c.relnamespace = 'spendra'::regnamespace AND c.relkind = 'i' AND a.amname = 'brin'
+$$;
+
 -- Statement triggers are not inherited.
 CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON spendra.spend_events_default
     EXECUTE FUNCTION spendra.refuse_change();
