@@ -28,6 +28,8 @@ class Configuration:
     master_key: bytes = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 4142
+    requests_per_minute: int = 6000
+    failures_per_minute: int = 60
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
@@ -39,6 +41,8 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         master_key=_master_key(_required(environ, "SPENDRA_MASTER_KEY")),
         host=environ.get("SPENDRA_CONTROL_PLANE_HOST") or "127.0.0.1",
         port=_port(environ.get("SPENDRA_CONTROL_PLANE_PORT") or "4142"),
+        requests_per_minute=_pace(environ, "SPENDRA_API_REQUESTS_PER_MINUTE", "6000"),
+        failures_per_minute=_pace(environ, "SPENDRA_API_FAILURES_PER_MINUTE", "60"),
     )
 
 
@@ -81,6 +85,14 @@ def _master_key(text: str) -> bytes:
         )
         raise ConfigurationError(msg)
     return key
+
+
+def _pace(environ: Mapping[str, str], name: str, default: str) -> int:
+    text = environ.get(name) or default
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        msg = f"{name} must be a whole number above 0, not {text!r}."
+        raise ConfigurationError(msg)
+    return int(text)
 
 
 def _port(text: str) -> int:

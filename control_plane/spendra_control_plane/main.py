@@ -13,6 +13,7 @@ from spendra.sealing import SealError
 from spendra_control_plane import serving
 from spendra_control_plane.api.app import build_app
 from spendra_control_plane.api.metrics import Metrics
+from spendra_control_plane.api.pace import Pace
 from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.authoring import organizations
 from spendra_control_plane.catalog import default_prices
@@ -114,6 +115,8 @@ def _compose(
         sidecars=Sidecars(pool),
         metrics=Metrics(),
         bootstrap_token=configuration.admin_token,
+        requests=Pace(configuration.requests_per_minute),
+        failures=Pace(configuration.failures_per_minute),
     )
     return plane, floors
 

@@ -169,6 +169,8 @@ def settings(database_url: str, redis_url: str) -> dict[str, str]:
         "SPENDRA_ADMIN_TOKEN": BOOTSTRAP_TOKEN,
         "SPENDRA_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "SPENDRA_CONTROL_PLANE_PORT": str(free_port()),
+        "SPENDRA_API_REQUESTS_PER_MINUTE": "1000000",
+        "SPENDRA_API_FAILURES_PER_MINUTE": "1000000",
     }
 
 

@@ -2,6 +2,9 @@
 
 import re
 import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI
@@ -10,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spendra_control_plane.api import problems
 from spendra_control_plane.api.metrics import Metrics
+from spendra_control_plane.api.openapi import document
 from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.api.routes import (
     budgets,
@@ -38,18 +42,27 @@ ROOMS = (
     sidecars,
     health,
 )
+DESCRIPTION = (
+    "Amounts are decimal strings of dollars, answered as integer nano-USD besides. "
+    "Lists are keyset pages. See docs/api.md."
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 def build_app(plane: Plane) -> FastAPI:
     """The whole face over the parts of one control plane."""
-    app = FastAPI(title="Spendra control plane", version="1")
+    app = FastAPI(title="Spendra control plane", version="1", description=DESCRIPTION)
+    app.openapi = _once(app)  # type: ignore[method-assign]
     app.state.plane = plane
     for room in ROOMS:
         app.include_router(room.router)
     problems.install(app)
     app.add_middleware(Observed, metrics=plane.metrics)
     return app
+
+
+def _once(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    return cache(lambda: document(app))
 
 
 class Observed:

@@ -158,7 +158,7 @@ class ScopeBody(Body):
     parents: ClassVar[tuple[str, ...]] = ()
     display_name: Name | None = None
     attributes: dict[str, str] | None = None
-    state: Literal["active", "archived"] | None = None
+    state: Literal["active", "archived"] = "active"
 
 
 class EditTeam(ScopeBody):

@@ -9,24 +9,27 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from spendra_control_plane.authoring.refusals import Refusal
+from spendra_control_plane.authoring.refusals import KINDS, Refusal
 from spendra_control_plane.stores.postgres import StoreError
 
 LOG = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+_OF_STATUS = {401: "not_authenticated", 404: "not_found", 405: "method_not_allowed"}
 
 
-def problem(request: Request, status: int, title: str, detail: str, **more: object) -> JSONResponse:
+def problem(request: Request, code: str, detail: str, **more: object) -> JSONResponse:
     """One problem answer. `more` are further members of the object."""
+    status, title = KINDS[code]
     body: dict[str, Any] = {
-        "type": "about:blank",
+        "type": f"urn:spendra:problem:{code}",
+        "code": code,
         "title": title,
         "status": status,
         "detail": detail,
         "request_id": request.state.request_id,
         **more,
     }
-    headers = {"www-authenticate": "Bearer"} if status == 401 else {}  # noqa: PLR2004
+    headers = {"www-authenticate": "Bearer"} if code == "not_authenticated" else {}
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -42,7 +45,10 @@ def install(app: FastAPI) -> None:
 
 async def _refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)  # noqa: S101 - the table above says so
-    return problem(request, error.status, error.title, error.detail)
+    answer = problem(request, error.code, error.detail)
+    if error.retry_after_s is not None:
+        answer.headers["retry-after"] = str(error.retry_after_s)
+    return answer
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -50,7 +56,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     errors = [_field_error(one) for one in error.errors()]
     detail = "; ".join(_sentence(one) for one in errors)
-    return problem(request, 422, "Invalid request", detail, errors=errors)
+    return problem(request, "invalid_request", detail, errors=errors)
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
@@ -69,18 +75,19 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         404: f"There is no {request.method} {request.url.path} here.",
         405: f"{request.url.path} does not take {request.method}.",
     }
-    return problem(
-        request, error.status_code, error.detail, details.get(error.status_code, error.detail)
-    )
+    code = _OF_STATUS.get(error.status_code, "invalid_request")
+    answer = problem(request, code, details.get(error.status_code, error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _store_away(request: Request, error: Exception) -> JSONResponse:
     LOG.warning("request %s met a store error: %r", request.state.request_id, error)
     detail = "The database did not answer as it should; nothing was changed. Try again shortly."
-    return problem(request, 503, "Database unavailable", detail)
+    return problem(request, "database_unavailable", detail)
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
     LOG.error("request %s failed", request.state.request_id, exc_info=error)
     detail = "This is a fault of the control plane; its log has the request id."
-    return problem(request, 500, "Internal error", detail)
+    return problem(request, "internal_error", detail)

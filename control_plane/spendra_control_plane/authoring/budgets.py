@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from spendra.snapshot import Selector
+from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.organizations import new_id
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
@@ -41,14 +42,18 @@ async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, A
 
 
 async def edit(
-    publisher: Publisher, org_id: str, budget_id: str, edits: Mapping[str, object]
+    publisher: Publisher,
+    org_id: str,
+    budget_id: str,
+    edits: Mapping[str, object],
+    if_match: str | None = None,
 ) -> dict[str, Any]:
     """`edits` may hold `name`, `limit_nanousd`, `kind` and `open_up_to_nanousd`.
 
     Holds are left as they are.
     """
     async with publisher.change(org_id) as change:
-        old = await _read_open(change.connection, org_id, budget_id)
+        old = await _read_open(change.connection, org_id, budget_id, if_match)
         new = {**old, **edits}
         if new["kind"] == "soft" and new["open_up_to_nanousd"]:
             refuse_conflict("A soft budget refuses nothing; set its 'open_up_to_usd' to 0.")
@@ -60,10 +65,12 @@ async def edit(
         return _view(await read(change.connection, org_id, budget_id))
 
 
-async def close(publisher: Publisher, org_id: str, budget_id: str) -> dict[str, Any]:
+async def close(
+    publisher: Publisher, org_id: str, budget_id: str, if_match: str | None = None
+) -> dict[str, Any]:
     """It stops counting; its history stays."""
     async with publisher.change(org_id) as change:
-        await _read_open(change.connection, org_id, budget_id)
+        await _read_open(change.connection, org_id, budget_id, if_match)
         await change.connection.execute(SQL["close"], org_id, budget_id)
         return _view(await read(change.connection, org_id, budget_id))
 
@@ -87,10 +94,13 @@ async def read(connection: Connection, org_id: str, budget_id: str) -> Row:
     return row
 
 
-async def _read_open(connection: Connection, org_id: str, budget_id: str) -> Row:
+async def _read_open(
+    connection: Connection, org_id: str, budget_id: str, if_match: str | None
+) -> Row:
     row = await read(connection, org_id, budget_id)
     if row["state"] == "closed":
         refuse_conflict(f"The budget {budget_id!r} is closed; create a new one.")
+    editions.check(if_match, _view(row))
     return row
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from spendra.ids import name_id
 from spendra.snapshot import to_text
+from spendra_control_plane.authoring import editions
 from spendra_control_plane.snapshots.publish import Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.stores.sql import statements
@@ -54,9 +55,11 @@ async def page(pool: Pool, after: str, limit: int) -> list[dict[str, Any]]:
 
 
 async def configure(
-    publisher: Publisher, org_id: str, default_output_tokens: int
+    publisher: Publisher, org_id: str, default_output_tokens: int, if_match: str | None = None
 ) -> dict[str, Any]:
     async with publisher.change(org_id) as change:
+        old = await change.connection.fetchval(SQL["settings"], org_id)
+        editions.check(if_match, {"default_output_tokens": old})
         await change.connection.execute(SQL["configure"], org_id, default_output_tokens)
     return {"default_output_tokens": default_output_tokens}
 

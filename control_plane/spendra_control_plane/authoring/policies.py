@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from spendra.snapshot import Rules, Selector
+from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.organizations import new_id
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
@@ -29,12 +30,16 @@ async def create(
 
 
 async def edit(
-    publisher: Publisher, org_id: str, policy_id: str, edits: Mapping[str, object]
+    publisher: Publisher,
+    org_id: str,
+    policy_id: str,
+    edits: Mapping[str, object],
+    if_match: str | None = None,
 ) -> dict[str, Any]:
     """`edits` may hold `name`, `selector` and `rules`, each of which replaces the old."""
     async with publisher.change(org_id) as change:
         change.restricts = True
-        new = {**await _read_open(change.connection, org_id, policy_id), **edits}
+        new = {**await _read_open(change.connection, org_id, policy_id, if_match), **edits}
         rules = msgspec.to_builtins(new["rules"])
         await change.connection.execute(
             SQL["edit"], org_id, policy_id, new["name"], new["selector"], rules
@@ -42,11 +47,13 @@ async def edit(
         return _view(await _read(change.connection, org_id, policy_id))
 
 
-async def close(publisher: Publisher, org_id: str, policy_id: str) -> dict[str, Any]:
+async def close(
+    publisher: Publisher, org_id: str, policy_id: str, if_match: str | None = None
+) -> dict[str, Any]:
     """It no longer speaks; its row stays."""
     async with publisher.change(org_id) as change:
         change.restricts = True
-        await _read_open(change.connection, org_id, policy_id)
+        await _read_open(change.connection, org_id, policy_id, if_match)
         await change.connection.execute(SQL["close"], org_id, policy_id)
         return _view(await _read(change.connection, org_id, policy_id))
 
@@ -69,10 +76,13 @@ async def _read(connection: Connection, org_id: str, policy_id: str) -> Row:
     return row
 
 
-async def _read_open(connection: Connection, org_id: str, policy_id: str) -> Row:
+async def _read_open(
+    connection: Connection, org_id: str, policy_id: str, if_match: str | None
+) -> Row:
     row = await _read(connection, org_id, policy_id)
     if row["state"] == "closed":
         refuse_conflict(f"The policy {policy_id!r} is closed; create a new one.")
+    editions.check(if_match, _view(row))
     return row
 
 

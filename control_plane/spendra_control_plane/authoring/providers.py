@@ -5,9 +5,10 @@ from typing import Any
 
 from spendra.money import nanousd_to_usd
 from spendra.providers import Provider
+from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.refusals import refuse_invalid, refuse_missing
 from spendra_control_plane.snapshots.publish import Change, Publisher
-from spendra_control_plane.stores.postgres import Pool, Row
+from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 
 SQL = statements("providers")
@@ -35,10 +36,13 @@ def origin(kind: Provider) -> str:
     return kind.origin
 
 
-async def put(publisher: Publisher, org_id: str, provider: str, draft: Draft) -> dict[str, Any]:
+async def put(
+    publisher: Publisher, org_id: str, provider: str, draft: Draft, if_match: str | None = None
+) -> dict[str, Any]:
     """A stored credential is never sent to an address that was written without it."""
     async with publisher.change(org_id) as change:
         old = await change.connection.fetchrow(SQL["get"], org_id, provider)
+        editions.check(if_match, _view(old) if old is not None else {})
         _check_address(provider, draft, old)
         sealed = _sealed(publisher, change, provider, draft, old)
         await _check_fallbacks(change, provider, draft)
@@ -46,15 +50,23 @@ async def put(publisher: Publisher, org_id: str, provider: str, draft: Draft) ->
             SQL["put"], org_id, provider, draft.kind, draft.base_url, sealed, draft.models,
             draft.fallbacks, draft.parameters, draft.model_names, draft.ceilings_nanousd,
         )  # fmt: skip
-        return _view(await _read(change, provider))
+        return _view(await _read(change.connection, org_id, provider))
 
 
-async def remove(publisher: Publisher, org_id: str, provider: str) -> dict[str, Any]:
+async def remove(
+    publisher: Publisher, org_id: str, provider: str, if_match: str | None = None
+) -> dict[str, Any]:
     async with publisher.change(org_id) as change:
-        row = await _read(change, provider)
+        row = await _read(change.connection, org_id, provider)
+        editions.check(if_match, _view(row))
         await change.connection.execute(SQL["remove"], org_id, provider)
         change.restricts = True
     return {**_view(row), "state": "removed"}
+
+
+async def get(pool: Pool, org_id: str, provider: str) -> dict[str, Any]:
+    async with pool.acquire() as connection:
+        return _view(await _read(connection, org_id, provider))
 
 
 async def page(pool: Pool, org_id: str, after: str, limit: int) -> list[dict[str, Any]]:
@@ -94,8 +106,8 @@ def _sealed(
     return publisher.vault.seal(change.org_id, purpose, draft.credential.encode())
 
 
-async def _read(change: Change, provider: str) -> Row:
-    row = await change.connection.fetchrow(SQL["get"], change.org_id, provider)
+async def _read(connection: Connection, org_id: str, provider: str) -> Row:
+    row = await connection.fetchrow(SQL["get"], org_id, provider)
     if row is None:
         refuse_missing("provider", provider)
     return row

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_invalid, refuse_missing
 from spendra_control_plane.snapshots.ancestry import ancestors
 from spendra_control_plane.snapshots.compile import read_parents
@@ -53,11 +54,16 @@ async def create(
 
 
 async def edit(
-    publisher: Publisher, org_id: str, kind: Kind, name: str, draft: Draft
+    publisher: Publisher,
+    org_id: str,
+    kind: Kind,
+    name: str,
+    draft: Draft,
+    if_match: str | None = None,
 ) -> dict[str, Any]:
     """New parents count for every key bound below, from the next snapshot on."""
     async with publisher.change(org_id) as change:
-        await _read(change.connection, org_id, kind, name)
+        editions.check(if_match, await _read(change.connection, org_id, kind, name))
         await _write(change, kind, name, draft)
         change.restricts = bool(draft.parents)
         return await _read(change.connection, org_id, kind, name)

@@ -2,12 +2,12 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from spendra_control_plane.api.bodies import EditBudget, NewBudget
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
 from spendra_control_plane.authoring import budgets
 from spendra_control_plane.authoring.selectors import read_selector
 
@@ -42,13 +42,20 @@ async def list_budgets(
 
 
 @router.get("/{budget_id}")
-async def get_budget(plane: InPlane, org_id: Operator, budget_id: str) -> dict[str, Any]:
-    return await budgets.get(plane.pool, org_id, budget_id)
+async def get_budget(
+    plane: InPlane, org_id: Operator, budget_id: str, response: Response
+) -> dict[str, Any]:
+    return tagged(response, await budgets.get(plane.pool, org_id, budget_id))
 
 
 @router.patch("/{budget_id}")
 async def edit_budget(
-    plane: InPlane, org_id: Operator, budget_id: str, body: EditBudget
+    plane: InPlane,
+    org_id: Operator,
+    budget_id: str,
+    body: EditBudget,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """What is held stays held; the next decision meets the new limit."""
     edits = body.given()
@@ -56,10 +63,13 @@ async def edit_budget(
         edits["limit_nanousd"] = edits.pop("limit_usd")
     if "open_up_to_usd" in edits:
         edits["open_up_to_nanousd"] = edits.pop("open_up_to_usd")
-    return await budgets.edit(plane.publisher, org_id, budget_id, edits)
+    view = await budgets.edit(plane.publisher, org_id, budget_id, edits, if_match)
+    return tagged(response, view)
 
 
 @router.delete("/{budget_id}")
-async def close_budget(plane: InPlane, org_id: Operator, budget_id: str) -> dict[str, Any]:
+async def close_budget(
+    plane: InPlane, org_id: Operator, budget_id: str, if_match: IfMatch = None
+) -> dict[str, Any]:
     """It stops counting; its history stays."""
-    return await budgets.close(plane.publisher, org_id, budget_id)
+    return await budgets.close(plane.publisher, org_id, budget_id, if_match)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from spendra_control_plane.api.bodies import NewOrganization, Settings
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import Bootstrap, InPlane, Operator
+from spendra_control_plane.api.plane import Bootstrap, IfMatch, InPlane, Operator, tagged
 from spendra_control_plane.authoring import organizations
 
 router = APIRouter(prefix="/v1", tags=["organizations"], route_class=ExactRoute)
@@ -25,10 +25,18 @@ async def list_organizations(plane: InPlane, asked: Paging) -> dict[str, Any]:
 
 
 @router.get("/settings")
-async def get_settings(plane: InPlane, org_id: Operator) -> dict[str, Any]:
-    return await organizations.settings(plane.pool, org_id)
+async def get_settings(plane: InPlane, org_id: Operator, response: Response) -> dict[str, Any]:
+    return tagged(response, await organizations.settings(plane.pool, org_id))
 
 
 @router.put("/settings")
-async def put_settings(plane: InPlane, org_id: Operator, body: Settings) -> dict[str, Any]:
-    return await organizations.configure(plane.publisher, org_id, body.default_output_tokens)
+async def put_settings(
+    plane: InPlane,
+    org_id: Operator,
+    body: Settings,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    wanted = body.default_output_tokens
+    view = await organizations.configure(plane.publisher, org_id, wanted, if_match)
+    return tagged(response, view)

@@ -2,12 +2,12 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from spendra_control_plane.api.bodies import EditPolicy, NewPolicy
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
 from spendra_control_plane.authoring import policies
 from spendra_control_plane.authoring.selectors import read_selector
 
@@ -32,13 +32,20 @@ async def list_policies(
 
 
 @router.get("/{policy_id}")
-async def get_policy(plane: InPlane, org_id: Operator, policy_id: str) -> dict[str, Any]:
-    return await policies.get(plane.pool, org_id, policy_id)
+async def get_policy(
+    plane: InPlane, org_id: Operator, policy_id: str, response: Response
+) -> dict[str, Any]:
+    return tagged(response, await policies.get(plane.pool, org_id, policy_id))
 
 
 @router.patch("/{policy_id}")
 async def edit_policy(
-    plane: InPlane, org_id: Operator, policy_id: str, body: EditPolicy
+    plane: InPlane,
+    org_id: Operator,
+    policy_id: str,
+    body: EditPolicy,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """`scope` and `rules` replace the old ones whole."""
     edits: dict[str, object] = {}
@@ -48,9 +55,12 @@ async def edit_policy(
         edits["selector"] = read_selector(body.scope)
     if body.rules is not None:
         edits["rules"] = body.rules.rules()
-    return await policies.edit(plane.publisher, org_id, policy_id, edits)
+    view = await policies.edit(plane.publisher, org_id, policy_id, edits, if_match)
+    return tagged(response, view)
 
 
 @router.delete("/{policy_id}")
-async def close_policy(plane: InPlane, org_id: Operator, policy_id: str) -> dict[str, Any]:
-    return await policies.close(plane.publisher, org_id, policy_id)
+async def close_policy(
+    plane: InPlane, org_id: Operator, policy_id: str, if_match: IfMatch = None
+) -> dict[str, Any]:
+    return await policies.close(plane.publisher, org_id, policy_id, if_match)

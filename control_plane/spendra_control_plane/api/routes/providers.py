@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 
 from spendra_control_plane.api.bodies import ProviderBody
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
 from spendra_control_plane.authoring import providers
 
 router = APIRouter(prefix="/v1/providers", tags=["providers"], route_class=ExactRoute)
@@ -17,7 +17,12 @@ Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
 @router.put("/{provider}")
 async def put_provider(
-    plane: InPlane, org_id: Operator, provider: Provider, body: ProviderBody
+    plane: InPlane,
+    org_id: Operator,
+    provider: Provider,
+    body: ProviderBody,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> dict[str, Any]:
     """Without the field `credential` the stored one stays; null takes it away."""
     kind = body.kind_of(provider)
@@ -32,7 +37,8 @@ async def put_provider(
         model_names=body.model_names,
         ceilings_nanousd=body.unmetered_ceiling_usd,
     )
-    return await providers.put(plane.publisher, org_id, provider, draft)
+    view = await providers.put(plane.publisher, org_id, provider, draft, if_match)
+    return tagged(response, view)
 
 
 @router.get("")
@@ -41,6 +47,15 @@ async def list_providers(plane: InPlane, org_id: Operator, asked: Paging) -> dic
     return asked.page(items, "provider")
 
 
+@router.get("/{provider}")
+async def get_provider(
+    plane: InPlane, org_id: Operator, provider: Provider, response: Response
+) -> dict[str, Any]:
+    return tagged(response, await providers.get(plane.pool, org_id, provider))
+
+
 @router.delete("/{provider}")
-async def remove_provider(plane: InPlane, org_id: Operator, provider: Provider) -> dict[str, Any]:
-    return await providers.remove(plane.publisher, org_id, provider)
+async def remove_provider(
+    plane: InPlane, org_id: Operator, provider: Provider, if_match: IfMatch = None
+) -> dict[str, Any]:
+    return await providers.remove(plane.publisher, org_id, provider, if_match)

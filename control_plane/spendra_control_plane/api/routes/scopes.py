@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from spendra_control_plane.api import bodies
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
 from spendra_control_plane.authoring import scopes
 from spendra_control_plane.authoring.scopes import KINDS, Draft, Kind
 
@@ -41,11 +41,22 @@ def _add(plural: str, kind: Kind) -> None:
     async def create(plane: InPlane, org_id: Operator, body: Any) -> dict[str, Any]:
         return await scopes.create(plane.publisher, org_id, kind, body.name, _draft(body))
 
-    async def edit(plane: InPlane, org_id: Operator, name: str, body: Any) -> dict[str, Any]:
-        return await scopes.edit(plane.publisher, org_id, kind, name, _draft(body))
+    async def edit(
+        plane: InPlane,
+        org_id: Operator,
+        name: str,
+        body: Any,
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> dict[str, Any]:
+        draft = _draft(body)
+        view = await scopes.edit(plane.publisher, org_id, kind, name, draft, if_match)
+        return tagged(response, view)
 
-    async def get(plane: InPlane, org_id: Operator, name: str) -> dict[str, Any]:
-        return await scopes.get(plane.pool, org_id, kind, name)
+    async def get(
+        plane: InPlane, org_id: Operator, name: str, response: Response
+    ) -> dict[str, Any]:
+        return tagged(response, await scopes.get(plane.pool, org_id, kind, name))
 
     async def page(plane: InPlane, org_id: Operator, asked: Paging) -> dict[str, Any]:
         items = await scopes.page(plane.pool, org_id, kind, asked.after(), asked.fetch)

@@ -1,0 +1,88 @@
+"""The API's document: complete, with examples, and true under generated requests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from spendra_control_plane.api import bodies, record_bodies
+from spendra_control_plane.api.examples import EXAMPLES
+from spendra_control_plane.authoring.refusals import KINDS
+from tests.control_plane.running import ControlPlane, Organization, found_organization
+
+ENDLESS = "/sidecar/v1/snapshots"
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(scope="module")
+def strained(control_plane: ControlPlane) -> Iterator[Organization]:
+    """An organization of its own: generated requests change it, and freeze it."""
+    made = found_organization(control_plane, "Generated")
+    with made.api:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def api_schema(control_plane: ControlPlane) -> schemathesis.BaseSchema:
+    schema = schemathesis.openapi.from_url(f"{control_plane.url}/openapi.json")
+    return schema.exclude(path=ENDLESS)
+
+
+def test_nothing_that_can_be_sent_is_answered_outside_the_document(
+    api_schema: schemathesis.BaseSchema, strained: Organization, subtests: pytest.Subtests
+) -> None:
+    operations = [found.ok() for found in api_schema.get_all_operations()]
+    assert len(operations) > 40
+    for operation in operations:
+        with subtests.test(operation.label):
+            _send_what_is_generated(operation, strained)
+
+
+def _send_what_is_generated(operation: schemathesis.APIOperation, org: Organization) -> None:
+    @settings(
+        max_examples=12,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        derandomize=True,
+        database=None,
+    )
+    @given(operation.as_strategy())
+    def send(case: schemathesis.Case) -> None:
+        headers = {"authorization": f"Bearer {org.admin_token}"}
+        case.call_and_validate(base_url=org.url, headers=headers, checks=CHECKS)
+
+    send()
+
+
+def test_each_body_has_an_example_that_it_takes(control_plane: ControlPlane) -> None:
+    document = httpx.get(f"{control_plane.url}/openapi.json").json()
+    asked = {
+        content["schema"].get("$ref", "").rpartition("/")[2]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+    } - {""}
+    assert asked <= set(EXAMPLES)
+    for name, example in EXAMPLES.items():
+        room = bodies if hasattr(bodies, name) else record_bodies
+        getattr(room, name).model_validate(example)
+
+
+def test_each_problem_code_has_a_row_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    for code, (status, _) in KINDS.items():
+        assert f"| `{code}` | {status} |" in page
