@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spendra_control_plane.api.pace import Pace
+from spendra_control_plane.api.paging import encode
 from tests.control_plane.running import (
     ControlPlane,
     Organization,
@@ -107,6 +108,13 @@ def test_keys_of_two_organizations_do_not_meet(
 @pytest.mark.parametrize("path", ["/v1/budgets/a%00b", "/v1/keys?cursor=%00"])
 def test_a_nul_names_nothing(org: Organization, path: str) -> None:
     assert org.get(path, 422)["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("key", ["not-a-uuid", "a\0b"])
+@pytest.mark.parametrize("path", ["reservations", "keys"])
+def test_a_made_up_cursor_is_refused_or_harmless(org: Organization, path: str, key: str) -> None:
+    answer = org.api.get(f"/v1/{path}", params={"cursor": encode([key])})
+    assert answer.status_code == (200 if (path, key) == ("keys", "not-a-uuid") else 422)
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])

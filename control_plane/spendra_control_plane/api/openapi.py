@@ -65,7 +65,7 @@ def _add_problems(path: str, method: str, operation: dict[str, Any]) -> None:
 def _codes(path: str, method: str, operation: dict[str, Any]) -> list[str]:
     named = {one["name"].lower() for one in operation.get("parameters", [])}
     codes = [*_EVERYWHERE, "not_allowed"]
-    if "{" in path:
+    if "{" in path or method == "post":
         codes.append("not_found")
     if method in _CHANGES:
         codes.append("conflict")

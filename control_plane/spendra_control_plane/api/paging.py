@@ -5,14 +5,17 @@ import binascii
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Query
 
+from spendra_control_plane.api.exact import is_storable
 from spendra_control_plane.authoring.refusals import refuse_invalid
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
+NOT_OURS = "The cursor is not one that this route gave; start again without it."
 
 Cursor = Annotated[str, Query(max_length=2000, description="`next_cursor` of the page before")]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_LIMIT)]
@@ -43,10 +46,17 @@ class Asked:
             keys = msgspec.json.decode(base64.urlsafe_b64decode(self._cursor), type=list[str])
         except (binascii.Error, msgspec.DecodeError, ValueError):
             keys = []
-        if len(keys) != length:
-            detail = "The cursor is not one that this route gave; start again without it."
-            refuse_invalid(detail)
+        if len(keys) != length or not all(is_storable(key) for key in keys):
+            refuse_invalid(NOT_OURS)
         return keys
+
+    def after_uuid(self) -> UUID | None:
+        """As `after`, of items whose key is a UUID; None at the start."""
+        key = self.after()
+        try:
+            return UUID(key) if key else None
+        except ValueError:
+            refuse_invalid(NOT_OURS)
 
     def page(self, items: list[dict[str, Any]], *columns: str) -> dict[str, Any]:
         """`items` and `next_cursor`; `columns` name the keys by which they are ordered."""

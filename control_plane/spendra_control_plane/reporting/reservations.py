@@ -1,6 +1,7 @@
 """What is held now, oldest first; `lost`: its sidecar died and nobody settled it yet."""
 
 from typing import Any, Literal
+from uuid import UUID
 
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.stores.postgres import Pool, Row
@@ -11,10 +12,10 @@ State = Literal["reserved", "lost"]
 
 
 async def page(
-    pool: Pool, org_id: str, state: State | None, after: str, limit: int
+    pool: Pool, org_id: str, state: State | None, after: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Open reservations whose id comes after `after` (empty: from the start)."""
-    rows = await pool.fetch(SQL["open"], org_id, state, after or None, limit)
+    """Open reservations whose id comes after `after` (None: from the start)."""
+    rows = await pool.fetch(SQL["open"], org_id, state, after, limit)
     return [_view(row) for row in rows]
 
 

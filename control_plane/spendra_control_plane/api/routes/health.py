@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.responses import Response
 
 from spendra_control_plane.api.plane import InPlane, Plane
@@ -26,7 +26,7 @@ async def readyz(plane: InPlane) -> JSONResponse:
     return JSONResponse({"state": "ready" if ready else "waiting", **words}, 200 if ready else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(plane: InPlane) -> Response:
     plane.metrics.streams.set(len(plane.feed.subscriptions()))
     return plane.metrics.render()

@@ -30,7 +30,7 @@ async def list_reservations(
     plane: InPlane, org_id: Operator, asked: Paging, state: reservations.State | None = None
 ) -> dict[str, Any]:
     """What is held now, oldest first. `state=lost`: what sidecars that died left behind."""
-    items = await reservations.page(plane.pool, org_id, state, asked.after(), asked.fetch)
+    items = await reservations.page(plane.pool, org_id, state, asked.after_uuid(), asked.fetch)
     return asked.page(items, "id")
 
 
