@@ -16,18 +16,23 @@ COMMAND = ROOMS["spendra"] / "command"
 
 NAMED_IN = {
     "redis": {
+        "python/spendra/command/prove/proof.py",
         "python/spendra/command/stores/valkey.py",
         "control_plane/spendra_control_plane/stores/redis.py",
         "control_plane/spendra_control_plane/worker/holds.py",
     },
     "hiredis": {"sidecar/spendra_sidecar/ledger/resp.py"},
     "asyncpg": {
+        "python/spendra/command/prove/proof.py",
         "python/spendra/command/stores/external.py",
         "python/spendra/command/stores/postgres.py",
         "sidecar/spendra_sidecar/ledger/books.py",
         "control_plane/spendra_control_plane/stores/postgres.py",
     },
     "httpx": {
+        "python/spendra/command/prove/calls.py",
+        "python/spendra/command/prove/product.py",
+        "python/spendra/command/prove/proof.py",
         "python/spendra/command/bootstrap.py",
         "python/spendra/command/up.py",
         "sidecar/spendra_sidecar/serving/credentials.py",

@@ -1,0 +1,101 @@
+"""Who calls: many at once, with a key and a budget of their own for each burst."""
+
+import asyncio
+import itertools
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, Self
+
+import httpx
+
+from spendra.command.prove.product import Product
+
+_BODY: Final[dict[str, Any]] = {
+    "model": "gpt-4o",
+    "messages": [{"role": "user", "content": "Prove it."}],
+    "max_tokens": 16_000,
+}
+"""Its output is what it costs: near a cap the input is held by a closer count, and the number of
+calls that fit must not depend on that."""
+_SLOW: Final = "delay-ms=1500"
+"""Long enough that all that is admitted is held at the same time."""
+_PATIENCE_S: Final = 90.0
+
+
+class Budget(NamedTuple):
+    id: str
+    key: str
+    key_id: str
+    limit_nanousd: int
+
+
+class Callers:
+    """Use as a context."""
+
+    def __init__(self, product: Product) -> None:
+        self._product = product
+        self._running = product.running
+        headers = {"authorization": f"Bearer {self._running.admin_token}"}
+        self._admin = httpx.AsyncClient(
+            base_url=self._running.control_plane_url, headers=headers, timeout=_PATIENCE_S
+        )
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        self._client = httpx.AsyncClient(limits=limits, timeout=_PATIENCE_S)
+        self._serial = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+        await self._admin.aclose()
+
+    async def budget_for(self, calls: int) -> Budget:
+        """A budget that has room for exactly so many of our calls, and a key under it."""
+        scope = {"project": f"proof-{next(self._serial)}"}
+        key = await self._post("/v1/keys", {"name": scope["project"], "scope": scope})
+        one = await self._worst_case(key["key"])
+        # It is made afterwards, and starts from what the first call has cost.
+        limit = calls * one.reserved_nanousd + one.reserved_nanousd // 2 + one.cost_nanousd
+        body = {"name": scope["project"], "scope": scope, "period": "none", "kind": "hard"}
+        usd = str(Decimal(limit) / 10**9)
+        budget = await self._post("/v1/budgets", body | {"limit_usd": usd})
+        return Budget(budget["id"], key["key"], key["id"], limit)
+
+    async def close(self, budget: Budget) -> None:
+        """Nothing of it can be spent afterwards."""
+        await self._post(f"/v1/keys/{budget.key_id}/revoke", {})
+
+    async def call(self, key: str, count: int) -> list[int]:
+        """So many calls at once, in turn over the sidecars; the status of each, 0 when cut."""
+        urls = self._product.running.sidecar_urls
+        calls = [self.one(urls[at % len(urls)], key, _SLOW) for at in range(count)]
+        return list(await asyncio.gather(*calls))
+
+    async def one(self, url: str, key: str, simulate: str = "delay-ms=0") -> int:
+        try:
+            return (await self._ask(url, key, simulate)).status_code
+        except httpx.TransportError:
+            return 0
+
+    async def _ask(self, url: str, key: str, simulate: str) -> httpx.Response:
+        headers = {"authorization": f"Bearer {key}", "x-simulate": simulate}
+        return await self._client.post(f"{url}/v1/chat/completions", json=_BODY, headers=headers)
+
+    async def _worst_case(self, key: str) -> "_Cost":
+        answer = await self._ask(self._running.sidecar_urls[0], key, "delay-ms=0")
+        answer.raise_for_status()
+        decision = answer.headers["x-spendra-decision-id"]
+        while True:
+            found = (await self._admin.get(f"/v1/decisions/{decision}")).raise_for_status().json()
+            if found["state"] == "posted":
+                return _Cost(found["reserved_nanousd"], found["cost_nanousd"])
+            await asyncio.sleep(0.05)
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = await self._admin.post(path, json=body)
+        return dict(answer.raise_for_status().json())
+
+
+class _Cost(NamedTuple):
+    reserved_nanousd: int
+    cost_nanousd: int
