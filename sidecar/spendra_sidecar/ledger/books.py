@@ -103,6 +103,10 @@ class Line:
                         yield connection
                 else:
                     yield connection
+            except asyncio.CancelledError:
+                # It may be in the middle of a transaction, or about to open one.
+                self._drop()
+                raise
             except _FAILURES as error:
                 if _is_about_content(error):
                     raise BooksRefusedError(str(error)) from error
