@@ -60,6 +60,12 @@ def test_a_killed_process_excuses_calls_without_an_answer_and_nothing_else() -> 
     assert judge(found, PLAN) == ["8 calls were admitted where 7 fit"]
 
 
+def test_more_calls_than_fit_are_blamed_only_when_they_came_at_once() -> None:
+    found = sound(admitted=8)
+    found.at_once = False
+    assert judge(found, PLAN) == []
+
+
 def test_the_table_has_a_line_for_each_burst() -> None:
     lines = table([sound(), sound()]).splitlines()
     assert len(lines) == 3

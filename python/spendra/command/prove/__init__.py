@@ -8,7 +8,10 @@ yours is touched.
 import argparse
 import asyncio
 import random
+import signal
+import sys
 from pathlib import Path
+from typing import NoReturn
 
 from spendra.command.arguments import EX_USAGE, CommandError, Parser, count
 from spendra.command.prove.plan import VICTIMS, Plan
@@ -21,8 +24,14 @@ _EX_VIOLATED = 1
 def main(argv: list[str]) -> int:
     """0: every figure is as promised. 1: one is not. 64: a bad option. 69: it will not start."""
     plan = read(argv)
+    signal.signal(signal.SIGTERM, _stop)
     with Product(plan) as product:
         return 0 if asyncio.run(prove(plan, product)) else _EX_VIOLATED
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    """As Ctrl-C: what was started is stopped first."""
+    sys.exit(128 + number)
 
 
 def read(argv: list[str]) -> Plan:

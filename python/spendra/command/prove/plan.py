@@ -38,6 +38,8 @@ class Round:
     refused: int = 0
     unavailable: int = 0
     """Answered with 5xx, or cut with the process that was killed."""
+    at_once: bool = True
+    """All were decided while everything admitted was held; else ended calls made room again."""
     limit_nanousd: int = 0
     highest_nanousd: int = 0
     drift_nanousd: int = 0
@@ -56,9 +58,13 @@ def judge(found: Round, plan: Plan) -> list[str]:
     wrong = list(found.violations)
     if found.overspent_nanousd:
         wrong.append(f"settled + held was {found.overspent_nanousd} nano-USD above the limit")
-    if found.admitted > plan.room:
+    if found.at_once and found.admitted > plan.room:
         wrong.append(f"{found.admitted} calls were admitted where {plan.room} fit")
-    if found.killed == "-" and (found.admitted, found.unavailable) != (plan.room, 0):
+    if (
+        found.at_once
+        and found.killed == "-"
+        and (found.admitted, found.unavailable) != (plan.room, 0)
+    ):
         wrong.append(f"{found.admitted} of {plan.room} were admitted, {found.unavailable} failed")
     if found.drift_nanousd:
         wrong.append(f"Redis and Postgres differ by {found.drift_nanousd} nano-USD")
@@ -71,8 +77,10 @@ def judge(found: Round, plan: Plan) -> list[str]:
 
 def table(rounds: list[Round]) -> str:
     """One line a burst."""
-    head = ("burst", "killed", "admitted", "refused", "no answer", "highest/limit", "overspent",
-            "drift", "left over", "recovered")  # fmt: skip
+    head = (
+        "burst", "killed", "admitted", "refused", "no answer", "at once", "highest/limit",
+        "overspent", "drift", "left over", "recovered",
+    )  # fmt: skip
     rows = [head, *(_row(each) for each in rounds)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
     return "\n".join(
@@ -86,6 +94,7 @@ def _row(found: Round) -> tuple[str, ...]:
     recovered = "never" if found.recovered_s is None else f"{found.recovered_s:.1f} s"
     counts = (found.admitted, found.refused, found.unavailable)
     return (
-        str(found.number), found.killed, *map(str, counts), f"{share:.2%}",
+        str(found.number), found.killed, *map(str, counts), "yes" if found.at_once else "no",
+        f"{share:.2%}",
         str(found.overspent_nanousd), str(found.drift_nanousd), str(found.left_over), recovered,
     )  # fmt: skip

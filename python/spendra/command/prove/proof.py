@@ -10,7 +10,7 @@ import httpx
 from redis.asyncio import Redis
 
 from spendra.auditor import Evidence, Finding, audit
-from spendra.command.prove.calls import Callers
+from spendra.command.prove.calls import Answers, Callers
 from spendra.command.prove.plan import Plan, Round, judge, table
 from spendra.command.prove.product import Product
 
@@ -62,8 +62,8 @@ async def _burst(plan: Plan, product: Product, callers: Callers, number: int) ->
     return found
 
 
-def _count(found: Round, statuses: list[int]) -> None:
-    """0 stands for a call whose connection died."""
+def _count(found: Round, answers: Answers) -> None:
+    statuses, found.at_once = answers
     found.admitted = statuses.count(200)
     found.refused = statuses.count(402)
     found.unavailable = len(statuses) - found.admitted - found.refused
