@@ -14,7 +14,7 @@ class Wire:
     """
 
     def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
+        self.target_port = target_port
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -42,7 +42,7 @@ class Wire:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._target_port)
+        there, back = await asyncio.open_connection("127.0.0.1", self.target_port)
         self._writers |= {writer, back}
         for work in (self._forward(reader, back), self._answer(there, writer)):
             task = asyncio.create_task(work)

@@ -15,6 +15,7 @@ from spendra.command.prove.plan import Plan, Round, judge, table
 from spendra.command.prove.product import Product
 
 _AT_REST_WITHIN_S: Final = 90.0
+_OK: Final = 200
 _KILL_AFTER_S: Final = (0.05, 1.2)
 _HELD_AT_REST: Final = "SELECT count(*) FROM spendra.reservations WHERE org_id = $1"
 
@@ -53,8 +54,9 @@ async def _burst(plan: Plan, product: Product, callers: Callers, number: int) ->
     watching = asyncio.create_task(_watch(product, budget.id, found))
     calling = asyncio.create_task(callers.call(budget.key, plan.burst))
     began = await _kill_one(plan, product, found)
+    recovering = asyncio.create_task(_recover(callers, product, began, found))
     _count(found, await calling)
-    await _recover(callers, product, budget.key, began, found)
+    await recovering
     await _rest(product, found)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
@@ -84,13 +86,11 @@ async def _kill_one(plan: Plan, product: Product, found: Round) -> float:
     return began
 
 
-async def _recover(
-    callers: Callers, product: Product, key: str, began: float, found: Round
-) -> None:
-    """Until every sidecar answers what it should: 200, or 402 where nothing is left."""
+async def _recover(callers: Callers, product: Product, began: float, found: Round) -> None:
+    """Until every sidecar answers a call that fits, from the kill on."""
     deadline = began + _AT_REST_WITHIN_S
     for url in product.running.sidecar_urls:
-        while await callers.one(url, key) not in {200, 402}:
+        while await callers.one(url, callers.other_key) != _OK:
             if time.monotonic() > deadline:
                 found.recovered_s = None
                 return
