@@ -25,6 +25,7 @@ class Books:
 
     def __init__(self, connection: asyncpg.Connection, org_id: str) -> None:
         self.connection, self._org_id = connection, org_id
+        self.facts = FACTS
 
     async def open_account(self, budget_id: str) -> str:
         """The account of a budget that never resets."""
@@ -47,7 +48,7 @@ class Books:
         """Decision id and reservation id."""
         reservation, decision = uuid4(), decision or uuid4()
         values = (7, reservation, decision, attempt, datetime.now(UTC), nanousd, nanousd // 2)
-        rest = (account, "openai", "gpt-5-mini", "v1", json.dumps(FACTS))
+        rest = (account, "openai", "gpt-5-mini", "v1", json.dumps(self.facts))
         columns = [[value] for value in (*values, *rest)]
         await self.connection.fetchval(RESERVE, self._org_id, *columns)
         return decision, reservation
@@ -65,7 +66,7 @@ class Books:
     async def refuse(self, account: str) -> UUID:
         decision = uuid4()
         values = (decision, datetime.now(UTC), 402, "budget_exhausted", "Not enough left.")
-        rest = ("openai", "gpt-5-mini", 10, 20, account, 7, json.dumps(FACTS))
+        rest = ("openai", "gpt-5-mini", 10, 20, account, 7, json.dumps(self.facts))
         await self.connection.execute(REFUSE, self._org_id, *([one] for one in (*values, *rest)))
         return decision
 

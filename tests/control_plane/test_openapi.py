@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from spendra_control_plane.api import bodies, record_bodies
+from spendra_control_plane.api import bodies, member_bodies, record_bodies
 from spendra_control_plane.api.examples import EXAMPLES
 from spendra_control_plane.authoring.refusals import KINDS
 from tests.control_plane.running import ControlPlane, Organization, found_organization
@@ -78,8 +78,9 @@ def test_each_body_has_an_example_that_it_takes(control_plane: ControlPlane) -> 
     } - {""}
     assert asked <= set(EXAMPLES)
     for name, example in EXAMPLES.items():
-        room = bodies if hasattr(bodies, name) else record_bodies
-        getattr(room, name).model_validate(example)
+        rooms = (bodies, member_bodies, record_bodies)
+        body = next(getattr(room, name) for room in rooms if hasattr(room, name))
+        body.model_validate(example)
 
 
 def test_each_problem_code_has_a_row_in_the_docs() -> None:

@@ -20,6 +20,7 @@ from spendra_control_plane.api.routes import (
     freeze,
     health,
     keys,
+    members,
     organizations,
     policies,
     providers,
@@ -32,6 +33,7 @@ from spendra_control_plane.api.routes import (
 ROOMS = (
     organizations,
     freeze,
+    members,
     scopes,
     keys,
     budgets,

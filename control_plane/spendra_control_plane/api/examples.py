@@ -6,6 +6,9 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "NewOrganization": {"name": "Example"},
     "Settings": {"default_output_tokens": 8192},
     "Freeze": {"reason": "a runaway agent"},
+    "NewMember": {"name": "ada", "roles": ["manager"], "manages": {"team": ["payments"]}},
+    "EditMember": {"state": "suspended"},
+    "NewToken": {"name": "laptop", "expires_at": "2999-01-01T00:00:00Z"},
     "NewKey": {
         "name": "checkout",
         "scope": {"project": "checkout"},

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fastapi import Request, Response
 
+from spendra_control_plane.access.callers import Caller
 from spendra_control_plane.authoring.refusals import Refusal
 from spendra_control_plane.stores.postgres import Pool
 from spendra_control_plane.stores.sql import statements
@@ -12,7 +13,6 @@ from spendra_control_plane.stores.vault import Vault
 
 SQL = statements("repeats")
 HEADER = "idempotency-key"
-LONGEST_KEY = 200
 _OK = range(200, 300)
 
 
@@ -42,14 +42,12 @@ class Claim:
         await self.pool.execute(SQL["keep"], self.org_id, self.key, response.status_code, sealed)
 
 
-async def claim(request: Request, pool: Pool, vault: Vault, org_id: str) -> None:
-    """Puts the claim on `request.state`. Raises Replayed, or Refusal for a key misused."""
-    key = request.headers.get(HEADER, "")
-    if request.method != "POST" or not key:
-        return
-    if len(key) > LONGEST_KEY:
-        detail = f"An Idempotency-Key has at most {LONGEST_KEY} characters."
-        raise Refusal("invalid_request", detail)
+async def claim(request: Request, pool: Pool, vault: Vault, caller: Caller) -> None:
+    """Puts the claim on `request.state`. Raises Replayed, or Refusal for a key misused.
+
+    A key is its token's own: an answer may show a secret that another may not see.
+    """
+    org_id, key = caller.org_id, f"{caller.token_id} {request.headers[HEADER]}"
     digest = await _digest(request)
     await pool.execute(SQL["forget_old"])
     if await pool.fetchval(SQL["claim"], org_id, key, digest):

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from spendra.snapshot import Selector
+from spendra_control_plane.access.callers import Seen, require_covers
 from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.organizations import new_id
@@ -75,15 +76,23 @@ async def close(
         return _view(await read(change.connection, org_id, budget_id))
 
 
-async def get(pool: Pool, org_id: str, budget_id: str) -> dict[str, Any]:
+async def get(pool: Pool, seen: Seen, budget_id: str) -> dict[str, Any]:
     async with pool.acquire() as connection:
-        return _view(await read(connection, org_id, budget_id))
+        return _view(await read_seen(connection, seen, budget_id))
 
 
 async def page(
-    pool: Pool, org_id: str, state: str | None, after: str, limit: int
+    pool: Pool, seen: Seen, state: str | None, after: str, limit: int
 ) -> list[dict[str, Any]]:
-    return [_view(row) for row in await pool.fetch(SQL["page"], org_id, state, after, limit)]
+    rows = await pool.fetch(SQL["page"], seen.org_id, state, after, limit, seen.reach)
+    return [_view(row) for row in rows]
+
+
+async def read_seen(connection: Connection, seen: Seen, budget_id: str) -> Row:
+    """As `read`, for a caller who may see only some."""
+    row = await read(connection, seen.org_id, budget_id)
+    await require_covers(connection, seen, row["selector"], ("budget", budget_id))
+    return row
 
 
 async def read(connection: Connection, org_id: str, budget_id: str) -> Row:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from spendra_control_plane import keys
+from spendra_control_plane.access.callers import Seen, require_within
 from spendra_control_plane.authoring import scopes
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
@@ -65,15 +66,18 @@ async def set_state(publisher: Publisher, org_id: str, key_id: str, state: str) 
         return _view(await _read(change.connection, org_id, key_id))
 
 
-async def get(pool: Pool, org_id: str, key_id: str) -> dict[str, Any]:
+async def get(pool: Pool, seen: Seen, key_id: str) -> dict[str, Any]:
     async with pool.acquire() as connection:
-        return _view(await _read(connection, org_id, key_id))
+        row = await _read(connection, seen.org_id, key_id)
+        await require_within(connection, seen, row["scope"], ("key", key_id))
+        return _view(row)
 
 
 async def page(
-    pool: Pool, org_id: str, state: str | None, after: str, limit: int
+    pool: Pool, seen: Seen, state: str | None, after: str, limit: int
 ) -> list[dict[str, Any]]:
-    return [_view(row) for row in await pool.fetch(SQL["page"], org_id, state, after, limit)]
+    rows = await pool.fetch(SQL["page"], seen.org_id, state, after, limit, seen.reach)
+    return [_view(row) for row in rows]
 
 
 async def _mint(

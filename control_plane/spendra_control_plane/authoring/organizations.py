@@ -74,12 +74,6 @@ async def check_vault(pool: Pool, vault: Vault) -> None:
         vault.unseal(row["id"], "key_pepper", row["key_pepper_sealed"])
 
 
-async def org_of_admin(pool: Pool, token: str) -> str | None:
-    """The organization whose admin token this is."""
-    org_id: str | None = await pool.fetchval(SQL["org_of_admin"], digest(token))
-    return org_id
-
-
 async def org_of_sidecar(pool: Pool, token: str) -> str | None:
     """The organization whose sidecar token this is."""
     org_id: str | None = await pool.fetchval(SQL["org_of_sidecar"], digest(token))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from spendra_control_plane.access.callers import Seen, require_within
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.refusals import refuse_missing
 from spendra_control_plane.record import adjustments
@@ -22,16 +23,19 @@ AMOUNTS = ("estimated_nanousd", "reserved_nanousd", "cost_nanousd", "overrun_nan
 _OPEN_STATES = ("lost", "reserved")
 
 
-async def decision(pool: Pool, org_id: str, decision_id: str) -> dict[str, Any]:
+async def decision(pool: Pool, seen: Seen, decision_id: str) -> dict[str, Any]:
     """Raises Refusal when there is none of that id."""
-    parsed = _parse(decision_id)
+    parsed, org_id = _parse(decision_id), seen.org_id
     async with pool.acquire() as connection:
         attempts = await connection.fetch(SQL["attempts"], org_id, parsed)
         refusal = await connection.fetchrow(SQL["refusal"], org_id, parsed)
+        known = attempts[0] if attempts else refusal
+        if known is None:
+            refuse_missing("decision", decision_id)
+        await require_within(connection, seen, known["facts"], ("decision", decision_id))
         if attempts:
             return await _tried(connection, org_id, attempts, refusal)
-        if refusal is None:
-            refuse_missing("decision", decision_id)
+        assert refusal is not None  # noqa: S101 - one of the two is known
         return await _refused(connection, org_id, refusal)
 
 

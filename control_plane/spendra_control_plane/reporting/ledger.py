@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from spendra.snapshot import Selector
+from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.reporting.decisions import amounts, budgets_of, usage
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -27,11 +28,12 @@ class Question:
     before: tuple[datetime, UUID] | None
 
 
-async def page(pool: Pool, org_id: str, question: Question, limit: int) -> list[dict[str, Any]]:
+async def page(pool: Pool, seen: Seen, question: Question, limit: int) -> list[dict[str, Any]]:
+    org_id = seen.org_id
     before = question.before or (None, None)
     arguments = (question.start, question.end, question.scope, question.decision_id, *before)
     async with pool.acquire() as connection:
-        rows = await connection.fetch(SQL["ledger"], org_id, *arguments, limit)
+        rows = await connection.fetch(SQL["ledger"], org_id, *arguments, limit, seen.reach)
         entries = await _entries(connection, org_id, rows)
         accounts = {account for row in rows for account in row["account_ids"]}
         budgets = await budgets_of(connection, org_id, accounts)

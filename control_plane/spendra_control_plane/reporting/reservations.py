@@ -3,6 +3,7 @@
 from typing import Any, Literal
 from uuid import UUID
 
+from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.stores.postgres import Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -12,10 +13,10 @@ State = Literal["reserved", "lost"]
 
 
 async def page(
-    pool: Pool, org_id: str, state: State | None, after: UUID | None, limit: int
+    pool: Pool, seen: Seen, state: State | None, after: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
-    """Open reservations whose id comes after `after` (None: from the start)."""
-    rows = await pool.fetch(SQL["open"], org_id, state, after, limit)
+    """Open reservations whose id comes after `after` (empty: from the start)."""
+    rows = await pool.fetch(SQL["open"], seen.org_id, state, after or None, limit, seen.reach)
     return [_view(row) for row in rows]
 
 

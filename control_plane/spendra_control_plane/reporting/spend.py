@@ -6,6 +6,7 @@ from typing import Any
 from spendra.ids import account_id
 from spendra.periods import FOREVER_S, Window, window
 from spendra.snapshot import BudgetRecord
+from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.authoring import budgets
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.snapshots.compile import budget_record
@@ -15,13 +16,13 @@ from spendra_control_plane.stores.sql import statements
 SQL = statements("reporting")
 
 
-async def spend(pool: Pool, org_id: str, budget_id: str, now_ms: int) -> dict[str, Any]:
+async def spend(pool: Pool, seen: Seen, budget_id: str, now_ms: int) -> dict[str, Any]:
     """Settled and held in the window at this instant; a `fixed` budget has one window only."""
     async with pool.acquire() as connection:
-        row = await budgets.read(connection, org_id, budget_id)
+        row = await budgets.read_seen(connection, seen, budget_id)
         record = budget_record(row)
         current = window(record, now_ms) or _only_window(record)
-        settled, held, lost = await _totals(connection, org_id, row, current)
+        settled, held, lost = await _totals(connection, seen.org_id, row, current)
     return {
         "id": budget_id,
         "name": row["name"],

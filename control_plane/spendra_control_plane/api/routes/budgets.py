@@ -1,21 +1,26 @@
 """`/v1/budgets`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
+from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.api.bodies import EditBudget, NewBudget
 from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.gates import may, within
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
+from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import budgets
 from spendra_control_plane.authoring.selectors import read_selector
 
 router = APIRouter(prefix="/v1/budgets", tags=["budgets"], route_class=ExactRoute)
 
+Sees = Annotated[Seen, within("budgets:read")]
+Writes = Annotated[str, may("budgets:write")]
+
 
 @router.post("", status_code=201)
-async def create_budget(plane: InPlane, org_id: Operator, body: NewBudget) -> dict[str, Any]:
+async def create_budget(plane: InPlane, org_id: Writes, body: NewBudget) -> dict[str, Any]:
     draft = budgets.Draft(
         name=body.name,
         selector=read_selector(body.scope),
@@ -33,25 +38,25 @@ async def create_budget(plane: InPlane, org_id: Operator, body: NewBudget) -> di
 @router.get("")
 async def list_budgets(
     plane: InPlane,
-    org_id: Operator,
+    seen: Sees,
     asked: Paging,
     state: Literal["active", "closed"] | None = "active",
 ) -> dict[str, Any]:
-    items = await budgets.page(plane.pool, org_id, state, asked.after(), asked.fetch)
+    items = await budgets.page(plane.pool, seen, state, asked.after(), asked.fetch)
     return asked.page(items, "id")
 
 
 @router.get("/{budget_id}")
 async def get_budget(
-    plane: InPlane, org_id: Operator, budget_id: str, response: Response
+    plane: InPlane, seen: Sees, budget_id: str, response: Response
 ) -> dict[str, Any]:
-    return tagged(response, await budgets.get(plane.pool, org_id, budget_id))
+    return tagged(response, await budgets.get(plane.pool, seen, budget_id))
 
 
 @router.patch("/{budget_id}")
 async def edit_budget(
     plane: InPlane,
-    org_id: Operator,
+    org_id: Writes,
     budget_id: str,
     body: EditBudget,
     response: Response,
@@ -69,7 +74,7 @@ async def edit_budget(
 
 @router.delete("/{budget_id}")
 async def close_budget(
-    plane: InPlane, org_id: Operator, budget_id: str, if_match: IfMatch = None
+    plane: InPlane, org_id: Writes, budget_id: str, if_match: IfMatch = None
 ) -> dict[str, Any]:
     """It stops counting; its history stays."""
     return await budgets.close(plane.publisher, org_id, budget_id, if_match)

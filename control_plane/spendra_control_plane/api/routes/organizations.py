@@ -1,16 +1,20 @@
 """`/v1/organizations` (with the bootstrap token) and `/v1/settings`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
 from spendra_control_plane.api.bodies import NewOrganization, Settings
 from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.gates import Bootstrap, may
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import Bootstrap, IfMatch, InPlane, Operator, tagged
+from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import organizations
 
 router = APIRouter(prefix="/v1", tags=["organizations"], route_class=ExactRoute)
+
+Reads = Annotated[str, may("organization:read")]
+Writes = Annotated[str, may("settings:write")]
 
 
 @router.post("/organizations", status_code=201, dependencies=[Bootstrap])
@@ -25,14 +29,14 @@ async def list_organizations(plane: InPlane, asked: Paging) -> dict[str, Any]:
 
 
 @router.get("/settings")
-async def get_settings(plane: InPlane, org_id: Operator, response: Response) -> dict[str, Any]:
+async def get_settings(plane: InPlane, org_id: Reads, response: Response) -> dict[str, Any]:
     return tagged(response, await organizations.settings(plane.pool, org_id))
 
 
 @router.put("/settings")
 async def put_settings(
     plane: InPlane,
-    org_id: Operator,
+    org_id: Writes,
     body: Settings,
     response: Response,
     if_match: IfMatch = None,

@@ -1,21 +1,25 @@
 """`/v1/policies`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
 from spendra_control_plane.api.bodies import EditPolicy, NewPolicy
 from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
+from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import policies
 from spendra_control_plane.authoring.selectors import read_selector
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=ExactRoute)
 
+Reads = Annotated[str, may("policies:read")]
+Writes = Annotated[str, may("policies:write")]
+
 
 @router.post("", status_code=201)
-async def create_policy(plane: InPlane, org_id: Operator, body: NewPolicy) -> dict[str, Any]:
+async def create_policy(plane: InPlane, org_id: Writes, body: NewPolicy) -> dict[str, Any]:
     selector = read_selector(body.scope)
     return await policies.create(plane.publisher, org_id, body.name, selector, body.rules.rules())
 
@@ -23,7 +27,7 @@ async def create_policy(plane: InPlane, org_id: Operator, body: NewPolicy) -> di
 @router.get("")
 async def list_policies(
     plane: InPlane,
-    org_id: Operator,
+    org_id: Reads,
     asked: Paging,
     state: Literal["active", "closed"] | None = "active",
 ) -> dict[str, Any]:
@@ -33,7 +37,7 @@ async def list_policies(
 
 @router.get("/{policy_id}")
 async def get_policy(
-    plane: InPlane, org_id: Operator, policy_id: str, response: Response
+    plane: InPlane, org_id: Reads, policy_id: str, response: Response
 ) -> dict[str, Any]:
     return tagged(response, await policies.get(plane.pool, org_id, policy_id))
 
@@ -41,7 +45,7 @@ async def get_policy(
 @router.patch("/{policy_id}")
 async def edit_policy(
     plane: InPlane,
-    org_id: Operator,
+    org_id: Writes,
     policy_id: str,
     body: EditPolicy,
     response: Response,
@@ -61,6 +65,6 @@ async def edit_policy(
 
 @router.delete("/{policy_id}")
 async def close_policy(
-    plane: InPlane, org_id: Operator, policy_id: str, if_match: IfMatch = None
+    plane: InPlane, org_id: Writes, policy_id: str, if_match: IfMatch = None
 ) -> dict[str, Any]:
     return await policies.close(plane.publisher, org_id, policy_id, if_match)

@@ -6,11 +6,15 @@ from fastapi import APIRouter, Path, Response
 
 from spendra_control_plane.api.bodies import ProviderBody
 from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
+from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import providers
 
 router = APIRouter(prefix="/v1/providers", tags=["providers"], route_class=ExactRoute)
+
+Reads = Annotated[str, may("providers:read")]
+Writes = Annotated[str, may("providers:write")]
 
 Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
@@ -18,7 +22,7 @@ Provider = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 @router.put("/{provider}")
 async def put_provider(
     plane: InPlane,
-    org_id: Operator,
+    org_id: Writes,
     provider: Provider,
     body: ProviderBody,
     response: Response,
@@ -42,20 +46,20 @@ async def put_provider(
 
 
 @router.get("")
-async def list_providers(plane: InPlane, org_id: Operator, asked: Paging) -> dict[str, Any]:
+async def list_providers(plane: InPlane, org_id: Reads, asked: Paging) -> dict[str, Any]:
     items = await providers.page(plane.pool, org_id, asked.after(), asked.fetch)
     return asked.page(items, "provider")
 
 
 @router.get("/{provider}")
 async def get_provider(
-    plane: InPlane, org_id: Operator, provider: Provider, response: Response
+    plane: InPlane, org_id: Reads, provider: Provider, response: Response
 ) -> dict[str, Any]:
     return tagged(response, await providers.get(plane.pool, org_id, provider))
 
 
 @router.delete("/{provider}")
 async def remove_provider(
-    plane: InPlane, org_id: Operator, provider: Provider, if_match: IfMatch = None
+    plane: InPlane, org_id: Writes, provider: Provider, if_match: IfMatch = None
 ) -> dict[str, Any]:
     return await providers.remove(plane.publisher, org_id, provider, if_match)

@@ -1,43 +1,46 @@
 """What the ledger shows: spend of a budget, a decision's trail, what is held, what was booked."""
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 
+from spendra_control_plane.access.callers import Seen
+from spendra_control_plane.api.gates import within
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import InPlane, Operator
+from spendra_control_plane.api.plane import InPlane
 from spendra_control_plane.api.questions import Asks
 from spendra_control_plane.reporting import decisions, ledger, reservations
 from spendra_control_plane.reporting.spend import spend
 
 router = APIRouter(prefix="/v1", tags=["reports"])
 
+Sees = Annotated[Seen, within("spend:read")]
+SeesBudgets = Annotated[Seen, within("budgets:read")]
+
 
 @router.get("/budgets/{budget_id}/spend")
-async def budget_spend(plane: InPlane, org_id: Operator, budget_id: str) -> dict[str, Any]:
+async def budget_spend(plane: InPlane, seen: SeesBudgets, budget_id: str) -> dict[str, Any]:
     """Of the current window, as the system of record knows it."""
-    return await spend(plane.pool, org_id, budget_id, time.time_ns() // 1_000_000)
+    return await spend(plane.pool, seen, budget_id, time.time_ns() // 1_000_000)
 
 
 @router.get("/decisions/{decision_id}")
-async def get_decision(plane: InPlane, org_id: Operator, decision_id: str) -> dict[str, Any]:
-    return await decisions.decision(plane.pool, org_id, decision_id)
+async def get_decision(plane: InPlane, seen: Sees, decision_id: str) -> dict[str, Any]:
+    return await decisions.decision(plane.pool, seen, decision_id)
 
 
 @router.get("/reservations")
 async def list_reservations(
-    plane: InPlane, org_id: Operator, asked: Paging, state: reservations.State | None = None
+    plane: InPlane, seen: Sees, asked: Paging, state: reservations.State | None = None
 ) -> dict[str, Any]:
     """What is held now, oldest first. `state=lost`: what sidecars that died left behind."""
-    items = await reservations.page(plane.pool, org_id, state, asked.after_uuid(), asked.fetch)
+    items = await reservations.page(plane.pool, seen, state, asked.after_uuid(), asked.fetch)
     return asked.page(items, "id")
 
 
 @router.get("/ledger")
-async def list_ledger(
-    plane: InPlane, org_id: Operator, asked: Paging, asks: Asks
-) -> dict[str, Any]:
+async def list_ledger(plane: InPlane, seen: Sees, asked: Paging, asks: Asks) -> dict[str, Any]:
     """Newest first, half-open in time by when the money was reserved."""
-    items = await ledger.page(plane.pool, org_id, asks, asked.fetch)
+    items = await ledger.page(plane.pool, seen, asks, asked.fetch)
     return asked.page(items, "reserved_at", "reservation_id")

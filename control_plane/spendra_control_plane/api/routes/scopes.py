@@ -1,17 +1,21 @@
 """`/v1/teams`, `/v1/projects`, `/v1/people`, `/v1/agents`: four tables of one shape."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
 from spendra_control_plane.api import bodies
 from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import IfMatch, InPlane, Operator, tagged
+from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import scopes
 from spendra_control_plane.authoring.scopes import KINDS, Draft, Kind
 
 router = APIRouter(prefix="/v1", tags=["scopes"], route_class=ExactRoute)
+
+Reads = Annotated[str, may("scopes:read")]
+Writes = Annotated[str, may("scopes:write")]
 
 _BODIES: dict[str, tuple[type[bodies.ScopeBody], type[bodies.ScopeBody]]] = {
     "teams": (bodies.NewTeam, bodies.EditTeam),
@@ -38,12 +42,12 @@ def _draft(body: bodies.ScopeBody) -> Draft:
 def _add(plural: str, kind: Kind) -> None:
     new, edited = _BODIES[plural]
 
-    async def create(plane: InPlane, org_id: Operator, body: Any) -> dict[str, Any]:
+    async def create(plane: InPlane, org_id: Writes, body: Any) -> dict[str, Any]:
         return await scopes.create(plane.publisher, org_id, kind, body.name, _draft(body))
 
     async def edit(
         plane: InPlane,
-        org_id: Operator,
+        org_id: Writes,
         name: str,
         body: Any,
         response: Response,
@@ -53,12 +57,10 @@ def _add(plural: str, kind: Kind) -> None:
         view = await scopes.edit(plane.publisher, org_id, kind, name, draft, if_match)
         return tagged(response, view)
 
-    async def get(
-        plane: InPlane, org_id: Operator, name: str, response: Response
-    ) -> dict[str, Any]:
+    async def get(plane: InPlane, org_id: Reads, name: str, response: Response) -> dict[str, Any]:
         return tagged(response, await scopes.get(plane.pool, org_id, kind, name))
 
-    async def page(plane: InPlane, org_id: Operator, asked: Paging) -> dict[str, Any]:
+    async def page(plane: InPlane, org_id: Reads, asked: Paging) -> dict[str, Any]:
         items = await scopes.page(plane.pool, org_id, kind, asked.after(), asked.fetch)
         return asked.page(items, "name")
 

@@ -7,8 +7,9 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
+from spendra_control_plane.api.gates import InSidecar, may
 from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import InPlane, InSidecar, Operator
+from spendra_control_plane.api.plane import InPlane
 from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.snapshots.feed import Subscription
 from spendra_control_plane.snapshots.sidecars import Acknowledgement
@@ -16,11 +17,13 @@ from spendra_control_plane.snapshots.stream import Stream
 
 router = APIRouter(tags=["sidecars"])
 
+Reads = Annotated[str, may("sidecars:read")]
+
 SidecarId = Annotated[str, Query(min_length=1, max_length=200)]
 
 
 @router.get("/v1/sidecars")
-async def list_sidecars(plane: InPlane, org_id: Operator, asked: Paging) -> dict[str, Any]:
+async def list_sidecars(plane: InPlane, org_id: Reads, asked: Paging) -> dict[str, Any]:
     """`state`: current, behind, refused or disconnected; `age_s` since it was last heard of."""
     items = await plane.sidecars.page(org_id, asked.after(), asked.fetch)
     return asked.page(items, "id")

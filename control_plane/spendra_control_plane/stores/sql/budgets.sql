@@ -30,5 +30,6 @@ SELECT id, name, selector, period, timezone, starts_at, ends_at, limit_nanousd, 
     open_up_to_nanousd, state, created_at, updated_at, closed_at
 FROM spendra.budgets
 WHERE org_id = $1 AND ($2::text IS NULL OR state = $2) AND id > $3
+    AND spendra.is_covered($5::jsonb, selector)
 ORDER BY id
 LIMIT $4;

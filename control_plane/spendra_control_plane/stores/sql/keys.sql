@@ -31,5 +31,6 @@ SELECT id, name, state, environment, scope, models, max_request_nanousd, expires
     created_at, revoked_at
 FROM spendra.keys
 WHERE org_id = $1 AND ($2::text IS NULL OR state = $2) AND id > $3
+    AND spendra.is_within($5::jsonb, scope)
 ORDER BY id
 LIMIT $4;

@@ -31,8 +31,5 @@ SELECT name, frozen_at, frozen_reason FROM spendra.organizations WHERE id = $1;
 -- name: a_secret
 SELECT id, key_pepper_sealed FROM spendra.organizations ORDER BY created_at LIMIT 1;
 
--- name: org_of_admin
-SELECT org_id FROM spendra.admin_tokens WHERE sha256 = $1 AND revoked_at IS NULL;
-
 -- name: org_of_sidecar
 SELECT org_id FROM spendra.sidecar_tokens WHERE sha256 = $1 AND revoked_at IS NULL;

@@ -54,6 +54,7 @@ WHERE org_id = $1
     AND ($3::timestamptz IS NULL OR reserved_at < $3)
     AND ($4::jsonb = '{}' OR spendra.selects($4, facts))
     AND ($5::uuid IS NULL OR decision_id = $5)
+    AND spendra.is_within($9::jsonb, facts)
     AND ($6::timestamptz IS NULL OR (reserved_at, reservation_id) < ($6, $7::uuid))
 ORDER BY reserved_at DESC, reservation_id DESC
 LIMIT $8;
@@ -70,5 +71,6 @@ SELECT reservation_id, decision_id, state, sidecar_id, reserved_at, lost_at, pro
 FROM spendra.reservations
 WHERE org_id = $1 AND ($2::text IS NULL OR state = $2)
     AND ($3::uuid IS NULL OR reservation_id > $3::uuid)
+    AND spendra.is_within($5::jsonb, facts)
 ORDER BY reservation_id
 LIMIT $4;

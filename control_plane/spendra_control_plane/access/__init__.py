@@ -1,0 +1,1 @@
+"""Who may do what: the table of roles, the people and services that hold them, and their tokens."""

@@ -1,0 +1,73 @@
+"""The one table of roles: the API enforces it, docs/security.md prints it, a test walks it."""
+
+from collections.abc import Iterable
+from typing import Final
+
+CAPABILITIES: Final = {
+    "organization:read": "the organization and its settings",
+    "organization:freeze": "stop all spending, and resume it",
+    "settings:write": "settings of the organization",
+    "scopes:read": "teams, projects, people, agents",
+    "scopes:write": "make and change them",
+    "keys:read": "keys",
+    "keys:write": "make, rotate, pause, resume, revoke keys",
+    "budgets:read": "budgets and their spend",
+    "budgets:write": "make, change, close budgets",
+    "policies:read": "policies",
+    "policies:write": "make, change, close policies",
+    "providers:read": "provider routes",
+    "providers:write": "make, change, remove provider routes and their credentials",
+    "spend:read": "the ledger, decisions, what is held",
+    "record:write": "adjustments, lost money",
+    "sidecars:read": "the sidecars and the policy version each obeys",
+    "members:read": "members, their roles and tokens",
+    "members:write": "make and change members, make and revoke tokens",
+}
+"""Each capability, with what it opens. Every route of the API needs exactly one."""
+
+_READS = frozenset(name for name in CAPABILITIES if name.endswith(":read"))
+ROLES: Final = {
+    "owner": frozenset(CAPABILITIES),
+    "finance": _READS - {"providers:read", "sidecars:read", "members:read"}
+    | {"budgets:write", "record:write"},
+    "iam": frozenset(
+        {
+            "organization:read",
+            "scopes:read",
+            "scopes:write",
+            "keys:read",
+            "keys:write",
+            "members:read",
+            "members:write",
+        }
+    ),
+    "platform": _READS - {"members:read"}
+    | {
+        "organization:freeze",
+        "settings:write",
+        "keys:write",
+        "policies:write",
+        "providers:write",
+    },
+    "auditor": _READS,
+    "manager": frozenset({"keys:read", "budgets:read", "spend:read"}),
+    "employee": frozenset({"keys:read", "budgets:read", "spend:read"}),
+}
+SCOPED: Final = frozenset({"manager", "employee"})
+"""Roles that see only what is theirs."""
+
+
+def may_everywhere(roles: Iterable[str], capability: str) -> bool:
+    """A role that is not scoped has the capability."""
+    return any(capability in ROLES[role] for role in roles if role not in SCOPED)
+
+
+def may_within(roles: Iterable[str], capability: str) -> bool:
+    """Any role has it, if only over what is the caller's own."""
+    return any(capability in ROLES[role] for role in roles)
+
+
+def held(roles: Iterable[str]) -> list[str]:
+    """All capabilities of these roles, in the table's order."""
+    own = list(roles)
+    return [name for name in CAPABILITIES if may_within(own, name)]

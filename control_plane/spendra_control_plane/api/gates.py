@@ -1,0 +1,147 @@
+"""Who may pass: tokens, capabilities, pace. Every route under `/v1` has one gate."""
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple, NoReturn
+
+from fastapi import Depends, Header, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from spendra_control_plane.access.callers import Caller, Seen, caller_of, reach
+from spendra_control_plane.access.capabilities import may_everywhere, may_within
+from spendra_control_plane.api.exact import is_storable
+from spendra_control_plane.api.plane import InPlane, Plane
+from spendra_control_plane.api.repeats import claim
+from spendra_control_plane.authoring import organizations
+from spendra_control_plane.authoring.refusals import Refusal, refuse_invalid
+
+_SCHEME = HTTPBearer(auto_error=False, description="`Authorization: Bearer <token>`")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_SCHEME)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=200, description="of a POST: the answer to the first is given again"),
+]
+
+
+class SidecarCaller(NamedTuple):
+    """`token` is its text, which seals what is sent back."""
+
+    org_id: str
+    token: str
+
+
+def _bearer(plane: InPlane, request: Request, credentials: Credentials) -> str:
+    """The token that was sent, of a caller who may go on asking."""
+    if not all(is_storable(text) for text in (request.url.path, *request.query_params.values())):
+        refuse_invalid("A path or query with a NUL in it names nothing.")
+    _refuse_haste(plane.failures.wait_s(_address(request), time.monotonic()), "failed sign-ins")
+    if credentials is None or not credentials.credentials.strip():
+        _refuse_unknown(plane, request, "Send the header 'Authorization: Bearer <token>'.")
+    token = credentials.credentials.strip()
+    sender = hashlib.sha256(token.encode()).hexdigest()
+    _refuse_haste(plane.requests.take(sender, time.monotonic()), "requests")
+    return token
+
+
+Bearer = Annotated[str, Depends(_bearer)]
+
+
+def _bootstrap(plane: InPlane, request: Request, token: Bearer) -> None:
+    if not _is_bootstrap(plane, token):
+        detail = "Organizations are created and listed with SPENDRA_ADMIN_TOKEN only."
+        _refuse_unknown(plane, request, detail)
+
+
+async def _caller(plane: InPlane, request: Request, token: Bearer) -> Caller:
+    if _is_bootstrap(plane, token):
+        detail = (
+            "SPENDRA_ADMIN_TOKEN only creates and lists organizations; "
+            "use a token of the organization."
+        )
+        raise Refusal("not_allowed", detail)
+    caller = await caller_of(plane.pool, token)
+    if caller is None:
+        _refuse_unknown(plane, request, "This token is unknown, expired or revoked.")
+    return caller
+
+
+async def _sidecar(plane: InPlane, request: Request, token: Bearer) -> SidecarCaller:
+    org_id = await organizations.org_of_sidecar(plane.pool, token)
+    if org_id is None:
+        _refuse_unknown(plane, request, "This sidecar token is unknown or revoked.")
+    return SidecarCaller(org_id, token)
+
+
+Bootstrap = Depends(_bootstrap)
+InCaller = Annotated[Caller, Depends(_caller)]
+InSidecar = Annotated[SidecarCaller, Depends(_sidecar)]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Passes who has the capability over the whole organization; gives its id."""
+
+    capability: str
+    is_scoped = False
+
+    async def __call__(
+        self,
+        plane: InPlane,
+        request: Request,
+        caller: InCaller,
+        idempotency_key: IdempotencyKey = None,
+    ) -> str:
+        if not may_everywhere(caller.roles, self.capability):
+            _refuse_role(caller, self.capability)
+        if request.method == "POST" and idempotency_key:
+            await claim(request, plane.pool, plane.publisher.vault, caller)
+        return caller.org_id
+
+
+@dataclass(frozen=True)
+class ScopedGate:
+    """Passes who has the capability at all; gives what of the organization is theirs."""
+
+    capability: str
+    is_scoped = True
+
+    async def __call__(self, plane: InPlane, caller: InCaller) -> Seen:
+        if not may_within(caller.roles, self.capability):
+            _refuse_role(caller, self.capability)
+        return Seen(caller.org_id, await reach(plane.pool, caller, self.capability))
+
+
+def may(capability: str) -> Any:
+    """A dependency: the organization's id, for who has the capability over all of it."""
+    return Depends(Gate(capability))
+
+
+def within(capability: str) -> Any:
+    """A dependency: Seen, for who has the capability over all or only over what is theirs."""
+    return Depends(ScopedGate(capability))
+
+
+def _is_bootstrap(plane: Plane, token: str) -> bool:
+    return hmac.compare_digest(token.encode(), plane.bootstrap_token.encode())
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _refuse_haste(wait_s: int, what: str) -> None:
+    if wait_s:
+        detail = f"Too many {what}; wait {wait_s} s."
+        raise Refusal("too_many_requests", detail, retry_after_s=wait_s)
+
+
+def _refuse_role(caller: Caller, capability: str) -> NoReturn:
+    roles = ", ".join(caller.roles)
+    raise Refusal("not_allowed", f"This needs {capability!r}, which {roles} does not give.")
+
+
+def _refuse_unknown(plane: Plane, request: Request, detail: str) -> NoReturn:
+    plane.failures.take(_address(request), time.monotonic())
+    raise Refusal("not_authenticated", detail)
