@@ -58,7 +58,7 @@ async def _caller(plane: InPlane, request: Request, token: Bearer) -> Caller:
     if _is_bootstrap(plane, token):
         detail = (
             "SPENDRA_ADMIN_TOKEN only creates and lists organizations; "
-            "use a token of the organization."
+            "use the organization's admin token or a member's."
         )
         raise Refusal("not_allowed", detail)
     caller = await caller_of(plane.pool, token)
