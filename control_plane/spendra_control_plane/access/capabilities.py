@@ -20,6 +20,7 @@ CAPABILITIES: Final = {
     "spend:read": "the ledger, decisions, what is held",
     "record:write": "adjustments, lost money",
     "sidecars:read": "the sidecars and the policy version each obeys",
+    "audit:read": "who changed what, and when",
     "members:read": "members, their roles and tokens",
     "members:write": "make and change members, make and revoke tokens",
 }
@@ -37,11 +38,12 @@ ROLES: Final = {
             "scopes:write",
             "keys:read",
             "keys:write",
+            "audit:read",
             "members:read",
             "members:write",
         }
     ),
-    "platform": _READS - {"members:read"}
+    "platform": _READS - {"members:read", "audit:read"}
     | {
         "organization:freeze",
         "settings:write",

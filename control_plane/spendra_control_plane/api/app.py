@@ -16,6 +16,7 @@ from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.openapi import document
 from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.api.routes import (
+    audit,
     budgets,
     freeze,
     health,
@@ -41,6 +42,7 @@ ROOMS = (
     providers,
     record,
     reports,
+    audit,
     sidecars,
     health,
 )

@@ -16,12 +16,24 @@ from spendra_control_plane.api.plane import InPlane, Plane
 from spendra_control_plane.api.repeats import claim
 from spendra_control_plane.authoring import organizations
 from spendra_control_plane.authoring.refusals import Refusal, refuse_invalid
+from spendra_control_plane.stores.acting import Acting, act_as
 
 _SCHEME = HTTPBearer(auto_error=False, description="`Authorization: Bearer <token>`")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_SCHEME)]
 IdempotencyKey = Annotated[
     str | None,
     Header(max_length=200, description="of a POST: the answer to the first is given again"),
+]
+
+
+Reason = Annotated[
+    str | None,
+    Header(
+        alias="x-audit-reason",
+        max_length=500,
+        pattern=r"^[ -~]*$",
+        description="why, for the audit of what is changed",
+    ),
 ]
 
 
@@ -48,13 +60,14 @@ def _bearer(plane: InPlane, request: Request, credentials: Credentials) -> str:
 Bearer = Annotated[str, Depends(_bearer)]
 
 
-def _bootstrap(plane: InPlane, request: Request, token: Bearer) -> None:
+async def _bootstrap(plane: InPlane, request: Request, token: Bearer) -> None:
     if not _is_bootstrap(plane, token):
         detail = "Organizations are created and listed with SPENDRA_ADMIN_TOKEN only."
         _refuse_unknown(plane, request, detail)
+    act_as(Acting("bootstrap token", request_id=request.state.request_id))
 
 
-async def _caller(plane: InPlane, request: Request, token: Bearer) -> Caller:
+async def _caller(plane: InPlane, request: Request, token: Bearer, reason: Reason = None) -> Caller:
     if _is_bootstrap(plane, token):
         detail = (
             "SPENDRA_ADMIN_TOKEN only creates and lists organizations; "
@@ -64,6 +77,7 @@ async def _caller(plane: InPlane, request: Request, token: Bearer) -> Caller:
     caller = await caller_of(plane.pool, token)
     if caller is None:
         _refuse_unknown(plane, request, "This token is unknown, expired or revoked.")
+    act_as(Acting(caller.actor, caller.token_id, request.state.request_id, reason or ""))
     return caller
 
 

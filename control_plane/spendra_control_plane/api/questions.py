@@ -25,8 +25,8 @@ def _question(
     decision_id: UUID | None = None,
 ) -> Question:
     return Question(
-        start=_moment("from", start),
-        end=_moment("to", end),
+        start=read_moment("from", start),
+        end=read_moment("to", end),
         scope=read_scope(scope),
         decision_id=decision_id,
         before=_before(asked.keys(2)),
@@ -54,7 +54,8 @@ def _pairs(text: str) -> dict[str, str | list[str]]:
     return found
 
 
-def _moment(name: str, text: str | None) -> datetime | None:
+def read_moment(name: str, text: str | None) -> datetime | None:
+    """Of a query; UTC unless it says otherwise. Raises Refusal, which names the parameter."""
     if not text:
         return None
     try:

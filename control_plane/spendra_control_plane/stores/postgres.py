@@ -7,8 +7,12 @@ from typing import Any, Protocol, cast
 import asyncpg
 import msgspec
 
+from spendra_control_plane.stores.acting import acting
+from spendra_control_plane.stores.sql import statements
+
 CONNECT_TIMEOUT_S = 5
 COMMAND_TIMEOUT_S = 30
+_ACT = statements("audit")["act"]
 
 
 class Row(Protocol):
@@ -57,6 +61,7 @@ async def open_pool(database_url: str, *, largest: int = 10) -> Pool:
         min_size=1,
         max_size=largest,
         init=_prepare,
+        setup=_tell,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
     )
@@ -78,6 +83,14 @@ async def listen(
     connection.add_termination_listener(lambda _connection: lost())
     await connection.add_listener(channel, lambda *notice: heard(notice[3]))
     return cast("Connection", connection)
+
+
+async def _tell(connection: Any) -> None:
+    """The pool resets it when the connection comes back."""
+    who = acting()
+    if who is not None:
+        said = (who.actor, who.token_id, who.request_id, who.reason)
+        await connection.fetchrow(_ACT, *said)
 
 
 async def _prepare(connection: Any) -> None:

@@ -1,0 +1,48 @@
+"""`/v1/audit`."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from spendra_control_plane.api.gates import may
+from spendra_control_plane.api.paging import NOT_OURS, Paging
+from spendra_control_plane.api.plane import InPlane
+from spendra_control_plane.api.questions import Moment, read_moment
+from spendra_control_plane.authoring.refusals import refuse_invalid
+from spendra_control_plane.reporting import audit
+
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+Reads = Annotated[str, may("audit:read")]
+_LONGEST_ID = 18
+
+
+@router.get("")
+async def list_audit(  # noqa: PLR0913, PLR0917 - each is one filter
+    plane: InPlane,
+    org_id: Reads,
+    asked: Paging,
+    start: Annotated[Moment, Query(alias="from")] = None,
+    end: Annotated[Moment, Query(alias="to")] = None,
+    actor: str | None = None,
+    what: str | None = None,
+    subject: str | None = None,
+) -> dict[str, Any]:
+    """Every change of what operators write, newest first, with what it was before."""
+    question = audit.Question(
+        start=read_moment("from", start),
+        end=read_moment("to", end),
+        actor=actor,
+        what=what,
+        subject=subject,
+        before=_before(asked.after()),
+    )
+    return asked.page(await audit.page(plane.pool, org_id, question, asked.fetch), "id")
+
+
+def _before(key: str) -> int | None:
+    if not key:
+        return None
+    if not (key.isascii() and key.isdigit() and len(key) <= _LONGEST_ID):
+        refuse_invalid(NOT_OURS)
+    return int(key)
