@@ -41,7 +41,7 @@ async def admitted(ledgers: list[Ledger], count: int) -> list[Reservation]:
     wanted = [reservation(10, TIGHT) for _ in range(count)]
     calls = [ledgers[i % len(ledgers)].reserve(each) for i, each in enumerate(wanted)]
     found = await asyncio.gather(*calls, return_exceptions=True)
-    assert {type(each) for each in found} <= {Held, Exhausted, LedgerUnavailableError}, found
+    assert all(isinstance(each, Held | Exhausted | LedgerUnavailableError) for each in found), found
     return [each for each, answer in zip(wanted, found, strict=True) if isinstance(answer, Held)]
 
 
