@@ -233,3 +233,11 @@ async def test_a_hold_of_nobody_is_named_once_it_is_old(books: Auditing) -> None
 async def test_balances_that_redis_lost_are_no_finding(books: Auditing) -> None:
     await books.redis.delete(*(await books.names())[:4])
     assert await books.found() == []
+
+
+async def test_what_is_set_aside_for_outages_stays_held(books: Auditing) -> None:
+    await settle(books.desk.sidecars[0], books.open, posted(200))
+    allowance = reservation(300, books.tight)
+    allowance.provider, allowance.model = "spendra", "allowance"
+    await books.desk.sidecars[0].reserve(allowance)
+    assert await books.kinds(idle=True) == set()

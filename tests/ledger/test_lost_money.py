@@ -1,7 +1,9 @@
 """Lost reservations: the rule that ends them, an operator's word, and evidence that comes late."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 import redis.asyncio as aioredis
 
@@ -176,3 +178,30 @@ async def test_an_open_reservation_cannot_be_ended_by_hand(loss: Loss) -> None:
     sql = "SELECT spendra.end_lost($1, $2, 1, 'why', 'ann')"
     assert await loss.desk.database.fetchval(sql, loss.desk.org_id, loss.held.id) is None
     assert await loss.desk.totals(loss.tight) == (0, 400)
+
+
+async def test_a_settlement_that_races_with_the_rule_is_not_lost(loss: Loss) -> None:
+    """It waits for the row that the rule is about to end, and cannot see what became of it."""
+    await loss.happen()
+    transaction = loss.desk.database.transaction()
+    await transaction.start()
+    await loss.desk.database.fetch("SELECT spendra.post_lost($1, 0)", loss.desk.org_id)
+    settling = asyncio.create_task(loss.settle_late(posted(90)))
+    await until_blocked(loss.desk)
+    await transaction.commit()
+    await settling
+    assert await loss.event() == ("posted", "lost", "worst_case", 400)
+    assert await sweep.book_evidence(loss.pool, loss.desk.org_id) == 1
+    assert await loss.desk.totals(loss.tight) == (90, 0)
+    await loss.audit()
+
+
+async def until_blocked(desk: Desk) -> None:
+    """Until somebody waits for a row that this connection's transaction has locked."""
+    mine = await desk.database.fetchval("SELECT pg_backend_pid()")
+    watching = await asyncpg.connect(desk.database_url)
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))"
+    async with asyncio.timeout(30):
+        while not await watching.fetchval(sql, mine):  # noqa: ASYNC110 - Postgres sets no event
+            await asyncio.sleep(0.01)
+    await watching.close()

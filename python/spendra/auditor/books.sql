@@ -91,8 +91,10 @@ WHERE f.org_id = $1 AND f.refused_at >= $2 AND f.reason = 'budget_exhausted'
     AND cardinality(f.account_ids) = 0;
 
 -- name: still_held
+-- What budgets set aside for when a store is away stays held.
 SELECT r.reservation_id::text AS subject, r.reserved_nanousd, r.sidecar_id AS sidecar
-FROM spendra.reservations r WHERE r.org_id = $1 AND r.state <> 'lost';
+FROM spendra.reservations r WHERE r.org_id = $1 AND r.state <> 'lost'
+    AND (r.provider, r.requested_model) <> ('spendra', 'allowance');
 
 -- name: totals_differ
 -- What an account shows as settled, against the events and adjustments that name it. Events carry
