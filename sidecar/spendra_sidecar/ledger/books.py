@@ -65,7 +65,10 @@ class Written(NamedTuple):
     is_frozen: bool = False
 
 
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_FAILURES = (
+    asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError,
+    TimeoutError,
+)  # fmt: skip
 
 
 def _is_about_content(error: Exception) -> bool:
