@@ -231,3 +231,19 @@ async def test_a_booking_names_who_made_it(
     fay = sign_in(token_of(org, "fay", ["finance"]))
     body = {"decision_id": str(decision), "amount_usd": "-0.0000001", "reason": "a credit"}
     assert fay.post("/v1/adjustments", json=body).json()["booked_by"] == "person fay"
+
+
+def test_an_owner_puts_the_admin_token_away_and_the_bootstrap_token_brings_one_back(
+    control_plane: ControlPlane, org: Organization, sign_in: SignIn
+) -> None:
+    path = "/v1/organization/admin-tokens/revoke"
+    assert org.post(path, status=409)["code"] == "conflict"
+    olga = sign_in(token_of(org, "olga", ["owner"]))
+    assert [olga.post(path).json() for _ in "ab"] == [{"revoked": 1}, {"revoked": 0}]
+    assert org.get("/v1/me", 401)["code"] == "not_authenticated"
+    with control_plane.with_bootstrap() as bootstrap:
+        made = bootstrap.post(f"/v1/organizations/{org.id}/admin-token")
+        assert bootstrap.post("/v1/organizations/org_none/admin-token").status_code == 404
+    assert made.status_code == 201
+    assert sign_in(made.json()["admin_token"]).get("/v1/me").json()["roles"] == ["owner"]
+    assert olga.post(f"/v1/organizations/{org.id}/admin-token").status_code == 401

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from spendra.ids import name_id
 from spendra.snapshot import to_text
 from spendra_control_plane.authoring import editions
+from spendra_control_plane.authoring.refusals import refuse_missing
 from spendra_control_plane.snapshots.publish import Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.stores.sql import statements
@@ -47,6 +48,21 @@ async def create(publisher: Publisher, name: str) -> dict[str, Any]:
         "sidecar_token": sidecar.text,
         "snapshot_public_key": to_text(signing_key.public_key().public_bytes_raw()),
     }
+
+
+async def issue_admin_token(pool: Pool, org_id: str) -> dict[str, Any]:
+    """One more, shown here only: for an organization that lost its owners' tokens."""
+    admin = _token("spa", org_id)
+    async with pool.acquire() as connection, connection.transaction():
+        if await connection.fetchval(SQL["settings"], org_id) is None:
+            refuse_missing("organization", org_id)
+        await connection.execute(SQL["insert_admin_token"], org_id, admin.id, digest(admin.text))
+    return {"id": org_id, "admin_token": admin.text}
+
+
+async def revoke_admin_tokens(pool: Pool, org_id: str) -> dict[str, Any]:
+    """All of them, for ever. A second time there are none left, which is no error."""
+    return {"revoked": len(await pool.fetch(SQL["revoke_admin_tokens"], org_id))}
 
 
 async def page(pool: Pool, after: str, limit: int) -> list[dict[str, Any]]:

@@ -4,17 +4,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
+from spendra_control_plane.access.members import check_may_touch
 from spendra_control_plane.api.bodies import NewOrganization, Settings
 from spendra_control_plane.api.exact import ExactRoute
-from spendra_control_plane.api.gates import Bootstrap, may
+from spendra_control_plane.api.gates import Bootstrap, InCaller, may
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import organizations
+from spendra_control_plane.authoring.refusals import refuse_conflict
 
 router = APIRouter(prefix="/v1", tags=["organizations"], route_class=ExactRoute)
 
 Reads = Annotated[str, may("organization:read")]
 Writes = Annotated[str, may("settings:write")]
+Revokes = Annotated[str, may("members:write")]
 
 
 @router.post("/organizations", status_code=201, dependencies=[Bootstrap])
@@ -26,6 +29,21 @@ async def create_organization(plane: InPlane, body: NewOrganization) -> dict[str
 @router.get("/organizations", dependencies=[Bootstrap])
 async def list_organizations(plane: InPlane, asked: Paging) -> dict[str, Any]:
     return asked.page(await organizations.page(plane.pool, asked.after(), asked.fetch), "id")
+
+
+@router.post("/organizations/{org_id}/admin-token", status_code=201, dependencies=[Bootstrap])
+async def issue_admin_token(plane: InPlane, org_id: str) -> dict[str, Any]:
+    """For an organization whose owners lost theirs; the older ones stay."""
+    return await organizations.issue_admin_token(plane.pool, org_id)
+
+
+@router.post("/organization/admin-tokens/revoke")
+async def revoke_admin_tokens(plane: InPlane, org_id: Revokes, caller: InCaller) -> dict[str, Any]:
+    """Once there is an owner: by a member who is one, with a token of their own."""
+    check_may_touch(caller, ["owner"])
+    if caller.member_id is None:
+        refuse_conflict("An owner who is a member has to do this, with a token of their own.")
+    return await organizations.revoke_admin_tokens(plane.pool, org_id)
 
 
 @router.get("/settings")

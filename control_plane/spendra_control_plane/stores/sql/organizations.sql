@@ -6,6 +6,10 @@ VALUES ($1, $2, $3, $4, $5);
 -- name: insert_admin_token
 INSERT INTO spendra.admin_tokens (org_id, id, sha256) VALUES ($1, $2, $3);
 
+-- name: revoke_admin_tokens
+UPDATE spendra.admin_tokens SET revoked_at = now() WHERE org_id = $1 AND revoked_at IS NULL
+RETURNING id;
+
 -- name: insert_sidecar_token
 INSERT INTO spendra.sidecar_tokens (org_id, id, sha256) VALUES ($1, $2, $3);
 
