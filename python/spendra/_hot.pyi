@@ -236,6 +236,8 @@ class Decision:
     output_cap: Final[int | None]
     """Output tokens per choice that were reserved: to be written into the request."""
     write_cap: Final[bool]
+    watched: Final[bool]
+    """No cap is written: the hold is to grow with the stream, or the stream to end."""
     input_bound_tokens: Final[int]
     most_tokens: Final[int]
     """Input and output of all choices together, at most."""
@@ -291,6 +293,8 @@ class Exchange:
         """The next bytes: at once (bytes, or None at the end), or False and the future tells."""
     def metered(self) -> Metered:
         """What the answer says, if nothing more of it comes. Asked once, when it ended."""
+    def delivered_bytes(self) -> int:
+        """Bytes of the text that was delivered so far, escapes as they are written."""
     def cancel(self) -> None:
         """Close the upstream connection; idempotent."""
 

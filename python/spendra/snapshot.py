@@ -109,6 +109,7 @@ class Rules(_Wire, frozen=True):
     tokens_per_minute: int | None = None
     max_concurrency: int | None = None
     default_output_tokens: int | None = None
+    unlimited_output: Literal["cap", "watch", "model"] | None = None
 
 
 class PolicyRecord(_Wire, frozen=True):

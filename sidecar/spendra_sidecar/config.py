@@ -34,6 +34,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Postgres is reached through a pooler in transaction mode."""
     redis_url: str
     max_body_bytes: int
+    max_buffered_bytes: int
     max_staleness_s: int
     lease_s: int
     store_timeout_s: float
@@ -58,6 +59,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         is_pooled=_choice(env, "SPENDRA_DATABASE_POOLER", ("none", "transaction")) == "transaction",
         redis_url=_url(env, "SPENDRA_REDIS_URL", ("redis", "rediss", "unix")),
         max_body_bytes=_number(env, "SPENDRA_MAX_BODY_BYTES", 20 << 20, 1 << 10, 1 << 30),
+        max_buffered_bytes=_number(env, "SPENDRA_MAX_BUFFERED_BYTES", 256 << 20, 1 << 20, 1 << 40),
         max_staleness_s=_number(env, "SPENDRA_MAX_STALENESS_S", 86_400, 1, 10**9),
         lease_s=_number(env, "SPENDRA_LEASE_S", 15, 3, 3600),
         store_timeout_s=_number(env, "SPENDRA_STORE_TIMEOUT_MS", 2000, 10, 60_000) / 1000,

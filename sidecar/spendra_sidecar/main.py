@@ -104,7 +104,7 @@ def _gateway(
     return Gateway(
         config,
         Admissions(config, authentication, ledger, breakers),
-        Forwarding(config, relay, credentials, breakers, metrics),
+        Forwarding(config, relay, credentials, breakers, ledger, metrics),
         Passing(config, authentication, relay, credentials, pending),
         pending,
         ledger,

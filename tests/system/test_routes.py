@@ -75,7 +75,7 @@ def running() -> Iterator[System]:
         process = start(Path(directory), *ports)
         found = started(process, Path(directory), "")
         routes = found.ask("GET", "/v1/providers")["items"]
-        found.provider_url = routes[0]["base_url"]
+        found.provider_url = routes[0]["base_url"].rpartition("/")[0]
         yield found
         assert stop(found) == 0
 
@@ -246,3 +246,63 @@ def test_an_answer_in_the_background_is_settled_once_when_it_is_seen(everything:
     decision = everything.ended(decision_id)
     assert (decision["usage_confidence"], decision["state"]) == ("reported", "posted")
     assert len(decision["attempts"]) == 1
+
+
+def watched(system: System, limit_usd: str) -> tuple[dict[str, str], str]:
+    """A key whose streams are watched, fifty tokens at a time, and its budget."""
+    project = f"watched-{free_port()}"
+    rules = {"unlimited_output": "watch", "default_output_tokens": 50}
+    policy = {"name": "watched", "scope": {"project": project}, "rules": rules}
+    system.ask("POST", "/v1/policies", policy)
+    budget = system.new_budget({"project": project}, limit_usd)
+    key = system.new_key({"project": project})["key"]
+    return {"authorization": f"Bearer {key}", "x-simulate": "tokens=400"}, budget["id"]
+
+
+UNLIMITED = {"model": "gpt-4o-mini", "messages": ASK, "stream": True}
+
+
+def test_a_watched_stream_holds_more_as_it_goes_on(everything: System) -> None:
+    headers, budget = watched(everything, "1")
+    answer = post(everything, "/v1/chat/completions", UNLIMITED, **headers)
+    assert answer.text.rstrip().endswith("data: [DONE]")
+    decision = everything.ended(answer.headers["x-spendra-decision-id"])
+    assert (decision["usage"]["output_tokens"], decision["usage_confidence"]) == (400, "reported")
+    first = post(everything, "/v1/chat/completions", {**UNLIMITED, "stream": False}, **headers)
+    capped = everything.ended(first.headers["x-spendra-decision-id"])
+    assert capped["usage"]["output_tokens"] == 50, "what is no stream gets its cap"
+    assert decision["reserved_nanousd"] > 2 * capped["reserved_nanousd"]
+    assert decision["overrun_nanousd"] == 0
+    assert everything.drained(budget)["settled_nanousd"] > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/v1/chat/completions", UNLIMITED, b'data: {"error":'),
+        (
+            "/v1/responses",
+            {"model": "gpt-4o-mini", "input": "Say hello", "stream": True},
+            b"event: response.failed",
+        ),
+        (
+            "/v1/google/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse",
+            GEMINI,
+            b"RESOURCE_EXHAUSTED",
+        ),
+    ],
+)
+def test_a_watched_stream_ends_with_an_error_where_the_budget_does(
+    everything: System, path: str, body: dict[str, Any], said: bytes
+) -> None:
+    headers, budget = watched(everything, "0.002")
+    slow = {**headers, "x-simulate": "tokens=3000,chunk-ms=1"}
+    answer = post(everything, path, body, **slow)
+    assert answer.status_code == 200, answer.text
+    assert said in answer.content
+    decision = everything.ended(answer.headers["x-spendra-decision-id"])
+    # Gemini says with each piece what was used so far; for the others what came is counted.
+    assert decision["usage_confidence"] in ("counted", "estimated", "reported")
+    assert 0 < decision["usage"]["output_tokens"] < 3000
+    spent = everything.drained(budget)
+    assert spent["settled_nanousd"] <= spent["limit_nanousd"]

@@ -275,6 +275,7 @@ class RulesBody(Body):
     tokens_per_minute: Tokens | None = None
     max_concurrency: Tokens | None = None
     default_output_tokens: Tokens | None = None
+    unlimited_output: Literal["cap", "watch", "model"] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from spendra.command.arguments import EX_USAGE, CommandError, Parser, count, port_number
+from spendra.command.simulator.protocols.families import FAMILIES
 from spendra.providers import PROVIDERS
 
 CREDENTIALS: Final = {name: row.credentials for name, row in PROVIDERS.items() if row.credentials}
@@ -142,7 +143,7 @@ def simulated(base_url: str) -> tuple[Upstream, ...]:
     return tuple(
         Upstream(
             provider=name,
-            base_url=base_url,
+            base_url=f"{base_url}/{name}" if name in FAMILIES else base_url,
             credential="simulated",
             parameters={"project": "simulated", "location": "simulated"}
             if name == "vertex"

@@ -1,5 +1,6 @@
 """Governance headers on answers. Names: docs/headers.md."""
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from spendra_sidecar.ledger.words import Held, Outcome, Reservation
 if TYPE_CHECKING:
     from spendra_sidecar.serving.call import Admission
 
+_TRACE_ID = re.compile("[0-9a-f]{32}")
 Pairs = list[tuple[str, str]]
 
 
@@ -72,10 +74,12 @@ def trailer(end: Outcome) -> bytes:
     return f": spendra cost={cost} tokens={tokens} confidence={end.confidence}\n\n".encode()
 
 
-def trace_of(traceparent: str | None, random: bytes) -> tuple[str, str]:
-    """Trace and span id: the caller's W3C trace, continued, or one of our own."""
-    parts = (traceparent or "").split("-")
-    trace_id = parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else random[:16].hex()  # noqa: PLR2004 - W3C form
+def trace_of(traceparent: str | None, named: str | None, random: bytes) -> tuple[str, str]:
+    """Trace and span id: the caller's W3C trace, continued, or the id it names, or one of ours."""
+    parts = (traceparent or f"-{named}--").split("-")
+    trace_id = parts[1].lower() if len(parts) >= 4 else ""  # noqa: PLR2004 - W3C form
+    if not _TRACE_ID.fullmatch(trace_id):
+        trace_id = random[:16].hex()
     return trace_id, random[16:24].hex()
 
 

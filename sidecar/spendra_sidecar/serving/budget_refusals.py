@@ -44,6 +44,27 @@ def exhausted(short: Exhausted, decision: Decision, choices: int) -> Refusal:
     )
 
 
+def ended(short: Exhausted, more_nanousd: int) -> Refusal:
+    """402, within a stream: what was delivered is charged, and no more fits."""
+    budget = short.account.budget
+    remaining = max(short.limit_nanousd - short.taken_nanousd, 0)
+    resets_at = _resets_at(short.account.end_s)
+    message = (
+        f"Budget {budget.name!r} ({budget.period}) has ${nanousd_to_usd(remaining)} left of "
+        f"${nanousd_to_usd(short.limit_nanousd)}, and to go on this answer would have to hold "
+        f"${nanousd_to_usd(more_nanousd)} more. What was delivered is charged. "
+        f"{_reset_sentence(resets_at)}"
+    )
+    details = {
+        "budget_id": budget.id,
+        "budget": budget.name,
+        "remaining_nanousd": remaining,
+        "requested_nanousd": more_nanousd,
+        "resets_at": resets_at,
+    }
+    return Refusal("budget_exhausted", message, details)
+
+
 def limited(verdict: Limited) -> Refusal:
     """429: names the policy, its rule and when to come again."""
     rule, policy_id, most = verdict.limit

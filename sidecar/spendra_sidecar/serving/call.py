@@ -81,7 +81,8 @@ class Admission:
 def begin(scope: Scope, protocol: HTTPProtocol, match: Match) -> Call:
     random = os.urandom(34)
     decision_id = uuid7(time.time_ns() // 1_000_000, random[24:])
-    trace = answers.trace_of(scope.headers.get("traceparent"), random)
+    named = scope.headers.get("x-spendra-trace-id")
+    trace = answers.trace_of(scope.headers.get("traceparent"), named, random)
     return Call(scope, protocol, match, time.perf_counter_ns(), decision_id, trace)
 
 

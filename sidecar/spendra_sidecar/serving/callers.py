@@ -10,6 +10,8 @@ _SCOPE_HEADERS = {
     "x-spendra-department": "team",
     "x-spendra-project": "project",
     "x-spendra-run-id": "run",
+    "x-spendra-parent-id": f"{LABEL_PREFIX}parent",
+    "x-spendra-template": f"{LABEL_PREFIX}template",
 }
 _NEVER_FORWARDED = frozenset(
     (

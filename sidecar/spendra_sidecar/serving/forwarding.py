@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 from granian._granian import RSGIHTTPStreamTransport as Transport
 from granian.rsgi import ProtocolClosed
 
 from spendra._hot import Exchange, Relay, UpstreamError, rewrite
 from spendra_sidecar.config import Config
+from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.ledger.words import Outcome
 from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving import answers, callers, generations, protocols, requests
@@ -16,6 +18,7 @@ from spendra_sidecar.serving.call import Admission, Call, Choice, Judged, is_arr
 from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.outcomes import BACKGROUND, Attempt, conclude
 from spendra_sidecar.serving.refusals import Refusal
+from spendra_sidecar.serving.watching import Watch
 from spendra_sidecar.snapshots.routes import Route, filled
 
 _BACKGROUND = frozenset(("responses", "interactions"))
@@ -31,12 +34,14 @@ class Forwarding:
         relay: Relay,
         credentials: Credentials,
         breakers: Breakers,
+        ledger: Ledger,
         metrics: Metrics,
     ) -> None:
         self._buffer_limit = config.max_body_bytes
         self._relay = relay
         self._credentials = credentials
         self._breakers = breakers
+        self._ledger = ledger
         self._metrics = metrics
 
     async def forward(self, call: Call, admission: Admission, attempt: Attempt) -> bool:
@@ -144,7 +149,7 @@ class Forwarding:
         gone = asyncio.ensure_future(call.protocol.client_disconnect())
         gone.add_done_callback(lambda _: exchange.cancel())
         try:
-            attempt.error = await pump(transport, exchange)
+            attempt.error = await self._relay_stream(transport, admission, attempt, exchange)
             attempt.hung_up = gone.done()
             if not attempt.hung_up:
                 await self._end_stream(call, transport, attempt, admission)
@@ -153,6 +158,20 @@ class Forwarding:
         finally:
             gone.cancel()
             exchange.cancel()
+
+    async def _relay_stream(
+        self, transport: Transport, admission: Admission, attempt: Attempt, exchange: Exchange
+    ) -> UpstreamError | None:
+        decision = admission.judged.decision
+        if not (decision.watched and attempt.stream):
+            return await pump(transport, exchange)
+        watch = Watch(self._ledger, admission.reservation, decision)
+
+        async def allowed() -> bool:
+            attempt.ended_by = await watch.look(exchange)
+            return attempt.ended_by is None
+
+        return await pump(transport, exchange, allowed)
 
     async def _end_stream(
         self, call: Call, transport: Transport, attempt: Attempt, admission: Admission
@@ -167,8 +186,13 @@ class Forwarding:
             await transport.send_bytes(answers.trailer(conclude(attempt)))
 
 
-async def pump(transport: Transport, exchange: Exchange) -> UpstreamError | None:
-    """Everything that comes, as it comes; the error that ended it, if one did."""
+async def pump(
+    transport: Transport, exchange: Exchange, allowed: Callable[[], Awaitable[bool]] | None = None
+) -> UpstreamError | None:
+    """Everything that comes, as it comes; the error that ended it, if one did.
+
+    `allowed` is asked before each piece; nothing more is passed once it says no.
+    """
     loop = asyncio.get_running_loop()
     try:
         while True:
@@ -177,6 +201,9 @@ async def pump(transport: Transport, exchange: Exchange) -> UpstreamError | None
             if chunk is False:
                 chunk = await future
             if not chunk or chunk is True:
+                return None
+            if allowed is not None and not await allowed():
+                exchange.cancel()
                 return None
             await transport.send_bytes(chunk)
     except UpstreamError as error:
@@ -209,14 +236,17 @@ def _body(call: Call, judged: Judged, *, hide_usage: bool) -> bytes:
     inspected, decision, operation = judged.inspected, judged.decision, judged.operation
     asked_model = inspected.model
     model = judged.model if asked_model and asked_model != judged.model else None
-    changes = hide_usage or decision.write_cap or model or inspected.hosted_tools
+    is_stream = requests.is_stream(call.match, inspected)
+    # What is not a stream cannot be watched: it gets its cap after all.
+    write_cap = decision.write_cap or (decision.watched and not is_stream)
+    changes = hide_usage or write_cap or model or inspected.hosted_tools
     if not changes or operation.form or not operation.body:
         return call.body
     return rewrite(
         call.body,
         operation.body,
         include_usage=hide_usage,
-        output_cap=decision.output_cap if decision.write_cap else None,
+        output_cap=decision.output_cap if write_cap else None,
         model=model,
         limit_tools=inspected.hosted_tools,
     )
@@ -248,6 +278,8 @@ def _headers(call: Call, admission: Admission, exchange: Exchange) -> answers.Pa
 
 def _why_ended(attempt: Attempt, route: Route) -> Refusal | None:
     """None: the answer ended well."""
+    if attempt.ended_by is not None:
+        return attempt.ended_by
     if attempt.stopped:
         return _SHUTTING_DOWN
     return None if attempt.error is None else upstream_refusal(attempt.error, route)

@@ -10,6 +10,7 @@ from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving import callers
 from spendra_sidecar.serving.admission import Admissions
+from spendra_sidecar.serving.bodies import Bodies
 from spendra_sidecar.serving.call import Admission, Call, begin, refuse
 from spendra_sidecar.serving.forwarding import Forwarding, attempt_of
 from spendra_sidecar.serving.generations import generation_of
@@ -34,7 +35,7 @@ class Gateway:
         ledger: Ledger,
         metrics: Metrics,
     ) -> None:
-        self._max_body_bytes = config.max_body_bytes
+        self._bodies = Bodies(config)
         self._admissions = admissions
         self._forwarding = forwarding
         self._passing = passing
@@ -64,14 +65,14 @@ class Gateway:
     async def _serve(self, call: Call) -> None:
         if self.stopping:
             raise Refusal("shutting_down", "This sidecar is shutting down; try again.")
-        call.body = await self._read(call)
-        if call.match.operation.treatment in _FREE:
-            await self._passing.serve(call)
-            return
-        call.facts = callers.named_facts(call.scope.headers)
-        admission = await self._admissions.admit(call)
-        while not await self._attempt(call, admission):
-            admission = await self._admissions.admit(call, admission)
+        async with self._bodies.read(call):
+            if call.match.operation.treatment in _FREE:
+                await self._passing.serve(call)
+                return
+            call.facts = callers.named_facts(call.scope.headers)
+            admission = await self._admissions.admit(call)
+            while not await self._attempt(call, admission):
+                admission = await self._admissions.admit(call, admission)
 
     async def _attempt(self, call: Call, admission: Admission) -> bool:
         """Whether the caller has an answer. The reservation ends here, however it went."""
@@ -129,17 +130,3 @@ class Gateway:
         self._metrics.in_flight.set(self._under_way)
         if not self._under_way:
             self._idle.set()
-
-    async def _read(self, call: Call) -> bytes:
-        length = call.scope.headers.get("content-length")
-        if length is not None and length.isdecimal() and int(length) <= self._max_body_bytes:
-            return await call.protocol()
-        chunks, size = [], 0
-        async for chunk in call.protocol:
-            size += len(chunk)
-            if size > self._max_body_bytes:
-                most = self._max_body_bytes
-                msg = f"The request body is larger than {most} bytes (SPENDRA_MAX_BODY_BYTES)."
-                raise Refusal("body_too_large", msg)
-            chunks.append(chunk)
-        return b"".join(chunks)

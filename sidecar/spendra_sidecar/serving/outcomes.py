@@ -18,6 +18,7 @@ from spendra._hot import (
     count_chat_tokens,
 )
 from spendra_sidecar.ledger.words import Outcome, Reservation, Tokens
+from spendra_sidecar.serving.refusals import Refusal
 
 _FIRST_ERROR_STATUS = 400
 BACKGROUND = "background"
@@ -49,6 +50,8 @@ class Attempt:
     error: UpstreamError | None = None
     hung_up: bool = False
     """The caller left before the answer ended."""
+    ended_by: Refusal | None = None
+    """This sidecar ended the answer, because its hold could not grow."""
     stopped: bool = False
     """This sidecar ended the answer, because it shuts down."""
     end: Outcome | None = None
@@ -136,6 +139,8 @@ def _counted(attempt: Attempt, metered: Metered) -> Outcome:
 
 def _why_short(attempt: Attempt) -> str:
     """Why an answer is not whole."""
+    if attempt.ended_by is not None:
+        return attempt.ended_by.code
     if attempt.hung_up:
         return "caller_left"
     if attempt.stopped:

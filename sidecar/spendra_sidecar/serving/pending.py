@@ -42,6 +42,7 @@ class Pending:
         self._expire()
         if len(self._kept) >= _MOST:
             return False
+        attempt.body = b""
         now = time.monotonic()
         self._kept[attempt.provider, identity] = _Kept(attempt, now + _KEPT_S)
         return True

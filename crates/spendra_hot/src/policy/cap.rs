@@ -3,6 +3,7 @@
 use super::decision::Decision;
 use super::detail::Detail;
 use super::prices::Quote;
+use super::segment::Unlimited;
 use super::tree::{Policy, PolicyTree};
 use crate::inspect::Inspected;
 use crate::tokens;
@@ -24,7 +25,12 @@ impl Decision {
         if asked.is_none() && ceiling.is_none() && is_free(quote, self.input_bound_tokens) {
             return;
         }
-        let wanted = asked.unwrap_or_else(|| self.hear_defaults(tree, policies));
+        let unlimited = asked.is_none().then(|| self.hear_unlimited(policies));
+        let wanted = match (asked, unlimited, quote.max_output()) {
+            (Some(asked), ..) => asked,
+            (None, Some(Unlimited::Model), Some(most)) => most,
+            _ => self.hear_defaults(tree, policies),
+        };
         let model = [quote.max_output(), remaining_context(inspected, quote)];
         let cap = [ceiling]
             .into_iter()
@@ -32,7 +38,9 @@ impl Decision {
             .flatten()
             .fold(wanted, u64::min);
         self.output_cap = Some(cap);
-        self.write_cap = inspected.takes_cap && inspected.output_limit != Some(cap);
+        self.watched = unlimited == Some(Unlimited::Watch) && ceiling.is_none();
+        let differs = inspected.output_limit != Some(cap);
+        self.write_cap = inspected.takes_cap && differs && !self.watched;
         if cap == 0 && wanted > 0 {
             self.refuse_plainly(
                 "input_too_large",
@@ -57,6 +65,20 @@ impl Decision {
             smallest = Some(smallest.map_or(most, |other: u64| other.min(most)));
         }
         smallest
+    }
+
+    /// For a caller who sets no limit: the strictest of what the policies say.
+    fn hear_unlimited(&mut self, policies: &[&Policy]) -> Unlimited {
+        let said = policies.iter().filter_map(|policy| {
+            let unlimited = policy.rules.unlimited_output?;
+            Some((unlimited, &policy.id))
+        });
+        let Some((unlimited, speaker)) = said.min_by_key(|(unlimited, _)| *unlimited) else {
+            return Unlimited::Cap;
+        };
+        let detail = Detail::Unlimited(unlimited.word());
+        self.limit(speaker, "unlimited_output", detail);
+        unlimited
     }
 
     /// For a caller who sets no limit: the policies' smallest default, else the organization's.

@@ -61,6 +61,8 @@ pub struct Decision {
     pub output_cap: Option<u64>,
     /// The cap differs from what the caller sent.
     pub write_cap: bool,
+    /// Nothing limits the output: the hold is to grow with it, or the stream to end.
+    pub watched: bool,
     pub input_bound_tokens: u64,
     /// Input and output of all choices together, at most.
     pub most_tokens: u64,

@@ -23,6 +23,7 @@ pub(super) enum Detail {
     },
     Output(u64),
     DefaultOutput(u64),
+    Unlimited(&'static str),
     Limit {
         most: u64,
         what: &'static str,
@@ -51,6 +52,7 @@ impl fmt::Display for Detail {
                     "{default} output tokens where the caller sets no limit"
                 )
             }
+            Self::Unlimited(what) => write!(out, "{what} where the caller sets no limit"),
             Self::Limit { most, what } => write!(out, "{most} {what}"),
         }
     }

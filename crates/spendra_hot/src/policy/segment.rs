@@ -65,6 +65,28 @@ pub(super) struct PolicyRecord {
     pub rules: RulesRecord,
 }
 
+/// What is done where the caller sets no output limit, the strictest first.
+#[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unlimited {
+    /// The default is written into the request.
+    Cap,
+    /// The default is held, and more as the stream needs it.
+    Watch,
+    /// The model's own limit is held.
+    Model,
+}
+
+impl Unlimited {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cap => "a cap is written",
+            Self::Watch => "the stream is watched",
+            Self::Model => "the model's own limit is held",
+        }
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RulesRecord {
@@ -79,4 +101,5 @@ pub(super) struct RulesRecord {
     pub tokens_per_minute: Option<u64>,
     pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
+    pub unlimited_output: Option<Unlimited>,
 }

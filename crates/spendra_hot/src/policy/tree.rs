@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::facts::Facts;
-use super::segment::{PolicyRecord, PolicySegment, RulesRecord};
+use super::segment::{PolicyRecord, PolicySegment, RulesRecord, Unlimited};
 use super::selector::Selector;
 use crate::error::Unusable;
 use crate::glob::Globs;
@@ -36,6 +36,7 @@ pub(super) struct Rules {
     pub tokens_per_minute: Option<u64>,
     pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
+    pub unlimited_output: Option<Unlimited>,
 }
 
 impl PolicyTree {
@@ -99,6 +100,7 @@ impl Rules {
             tokens_per_minute: record.tokens_per_minute,
             max_concurrency: record.max_concurrency,
             default_output_tokens: record.default_output_tokens,
+            unlimited_output: record.unlimited_output,
         }
     }
 }

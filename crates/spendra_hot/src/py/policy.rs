@@ -100,6 +100,11 @@ impl Decision {
     }
 
     #[getter]
+    fn watched(&self) -> bool {
+        self.0.watched
+    }
+
+    #[getter]
     fn input_bound_tokens(&self) -> u64 {
         self.0.input_bound_tokens
     }

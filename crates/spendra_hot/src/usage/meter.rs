@@ -107,6 +107,15 @@ impl Meter {
         }
     }
 
+    /// Bytes of text that were delivered so far.
+    pub fn delivered_bytes(&self) -> usize {
+        match &self.framing {
+            Framing::Open | Framing::Opaque => 0,
+            Framing::Events(events) => events.delivered.bytes(),
+            Framing::Json(values) => values.delivered.bytes(),
+        }
+    }
+
     /// No more bytes will come: a last line without its line end is read too.
     pub fn end(&mut self) {
         match &mut self.framing {

@@ -42,6 +42,11 @@ impl Delivered {
         u64::try_from(scaled).unwrap_or(u64::MAX)
     }
 
+    /// Bytes of the delivered text, escapes counted as they are written.
+    pub fn bytes(&self) -> usize {
+        self.kept.saturating_add(self.dropped)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.kept == 0
     }

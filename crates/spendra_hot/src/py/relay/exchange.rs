@@ -57,6 +57,11 @@ impl PyExchange {
         metering::metered(&self.exchange)
     }
 
+    fn delivered_bytes(&self) -> usize {
+        let known = self.exchange.metered(|meter| meter.delivered_bytes());
+        known.unwrap_or_default()
+    }
+
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         self.exchange.cancel();
         self.desk.cancel(py, self.exchange.id())
