@@ -43,6 +43,8 @@ class Network:
     held_again: Callable[[list[str], Any], None] = lambda _, __: None
     redis_back_at: float = 0.0
     postgres_back_at: float = 0.0
+    slow_disk_s: float = 0.0
+    """The longest that the commit of a transaction of several statements takes."""
 
     def fate(self) -> str:
         if self.random.random() >= self.trouble:
@@ -244,6 +246,7 @@ class Connection:
         if fate != "swallowed":
             at = max(net.loop.time() + net.delay_s(), self._clear_at, net.postgres_back_at)
             at += net.late_s() if fate == "request_late" else 0
+            at += net.random.random() * net.slow_disk_s if sql == "COMMIT" else 0
             self._clear_at = at
             self._at(at, self._arrive, sql, args, future, fate)
         async with asyncio.timeout(self._timeout_s):

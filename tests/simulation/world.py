@@ -111,6 +111,7 @@ class World:
         for number in range(random.randint(1, 3)):
             self._start(f"sidecar-{number}")
         self.network.trouble = random.choice((0.0, 0.0, 0.02, 0.1, 0.25))
+        self.network.slow_disk_s = random.choice((0.0, 0.0, 0.4))
         begun = self.loop.time()
         plan = [(random.random() * _HORIZON_S, self._call) for _ in range(random.randint(2, 7))]
         faults = random.sample(self._faults(), random.randint(0, 3))
@@ -127,7 +128,7 @@ class World:
     async def _heal(self) -> None:
         """Faults end, everybody is back, and what waits lands."""
         self.note("heal")
-        self.network.trouble = 0.0
+        self.network.trouble = self.network.slow_disk_s = 0.0
         self.network.redis_back_at = self.network.postgres_back_at = 0.0
         self.redis.is_full = False
         self.cut_off.clear()
