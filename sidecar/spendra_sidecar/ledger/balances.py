@@ -103,7 +103,7 @@ class Balances:
             commands.append(("HSET", names.settled, total.account_id, total.settled_nanousd))
         commands.extend(
             ("HSET", names.records, str(hold.reservation_id), record(*hold[1:]))
-            for hold in state.holds
+            for hold in map(self._dated, state.holds)
         )
         running = Counter(policy for hold in state.holds for policy in hold.slots.split(","))
         commands.extend(("HSET", names.running, *each) for each in running.items() if each[0])
@@ -118,6 +118,10 @@ class Balances:
         for answer in await self._execute_once(commands):
             if isinstance(answer, ReplyError):
                 raise BalancesUnavailableError(str(answer)) from answer
+
+    def _dated(self, hold: OpenHold) -> OpenHold:
+        """None is from the future: a wrong clock would keep the worker from it for as long."""
+        return hold._replace(reserved_ms=min(hold.reserved_ms, self.clock.now_ms()))
 
     async def hear_time(self) -> None:
         """Set the clock before the first hold."""
