@@ -85,6 +85,7 @@ DECLARE
     held bigint;
     mine uuid[];
     written uuid[];
+    ended uuid[];
 BEGIN
     PERFORM pg_advisory_xact_lock_shared(ledger_lock(p_org));
     SELECT g.generation, o.frozen_at IS NOT NULL INTO generation, is_frozen
@@ -99,6 +100,12 @@ BEGIN
     IF EXISTS (SELECT FROM unnest(p_key) AS k(key) WHERE k.key <> '') THEN
         mine := claim(p_org, p_decision, p_key, p_body);
     END IF;
+    -- Repeats of what has ended. A range of times, so that other months' partitions are not opened.
+    ended := ARRAY(
+        SELECT e.reservation_id FROM spend_events e
+        WHERE e.org_id = p_org AND e.reservation_id = ANY (p_reservation)
+          AND e.reserved_at BETWEEN (SELECT min(t) FROM unnest(p_reserved_at) t)
+                                AND (SELECT max(t) FROM unnest(p_reserved_at) t));
     WITH written AS (
         INSERT INTO reservations (
             org_id, reservation_id, decision_id, attempt, sidecar_id, incarnation, generation,
@@ -114,9 +121,7 @@ BEGIN
                policy_version, price_version, facts, slots, retry_count, retry_of, key)
         WHERE (r.key = '' OR r.decision = ANY (mine)) AND NOT EXISTS (
             SELECT FROM tombstones t WHERE t.org_id = p_org AND t.reservation_id = r.id)
-          -- A repeat of one that has ended. Counted, so that it stays one probe of the primary key.
-          AND (SELECT count(*) FROM spend_events e WHERE e.org_id = p_org
-               AND e.reserved_at = r.at AND e.reservation_id = r.id) = 0
+          AND r.id <> ALL (ended)
         ON CONFLICT DO NOTHING
         RETURNING reservation_id, reserved_nanousd
     ) SELECT sum(reserved_nanousd), array_agg(reservation_id) INTO held, written FROM written;
@@ -184,6 +189,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
 #variable_conflict use_column
 DECLARE
     batch bigint := nextval('spendra.batches');
+    ended bigint;
 BEGIN
     RETURN QUERY
     WITH given AS (
@@ -237,23 +243,31 @@ BEGIN
         FROM event e CROSS JOIN LATERAL unnest(e.account_ids) AS a(id)
         WHERE e.outcome = 'posted'
         GROUP BY a.id
+    )
+    SELECT e.reservation_id, e.outcome, e.cost_nanousd FROM event e;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    IF ended = cardinality(p_reservation) THEN
+        RETURN;
+    END IF;
+    -- Repeats and unknown ones. Rare, and worth a look into every month's partition.
+    RETURN QUERY
+    WITH missed AS (
+        SELECT DISTINCT ON (g.id) g.*, old.outcome AS first_outcome, old.reason AS first_reason,
+               old.cost_nanousd AS first_cost
+        FROM unnest(p_reservation, p_outcome, p_reason, p_cost, p_confidence)
+          AS g(id, outcome, reason, cost, confidence)
+        LEFT JOIN spend_events old ON old.org_id = p_org AND old.reservation_id = g.id
+        WHERE old.batch_id IS DISTINCT FROM batch
     ), late AS (
         INSERT INTO late_evidence (
             org_id, reservation_id, outcome, reason, cost_nanousd, usage_confidence)
-        SELECT p_org, g.id, g.outcome, g.reason,
-               CASE g.outcome WHEN 'posted' THEN g.cost ELSE 0 END, g.confidence
-        FROM given g
-        LEFT JOIN spend_events old ON old.org_id = p_org AND old.reservation_id = g.id
-        WHERE g.id NOT IN (SELECT c.reservation_id FROM closed c)
-          AND (old.reason IS NULL OR ended_without_evidence(old.reason))
+        SELECT p_org, m.id, m.outcome, m.reason,
+               CASE m.outcome WHEN 'posted' THEN m.cost ELSE 0 END, m.confidence
+        FROM missed m
+        WHERE m.first_reason IS NULL OR ended_without_evidence(m.first_reason)
         ON CONFLICT DO NOTHING
     )
-    SELECT e.reservation_id, e.outcome, e.cost_nanousd FROM event e
-    UNION ALL
-    SELECT g.id, COALESCE(old.outcome, 'unknown'), old.cost_nanousd
-    FROM given g
-    LEFT JOIN spend_events old ON old.org_id = p_org AND old.reservation_id = g.id
-    WHERE g.id NOT IN (SELECT c.reservation_id FROM closed c);
+    SELECT m.id, COALESCE(m.first_outcome, 'unknown'), m.first_cost FROM missed m;
 END $$;
 
 -- Gives up a reservation whose durable write was not confirmed. Waits for writes under way, so
