@@ -16,12 +16,14 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from spendra.providers import PROVIDERS
 from tests.servers import free_port
 
 CORPUS = (
     Path(os.environ.get("SPENDRA_WIRE", Path(__file__).parents[3] / "shared" / "wire")) / "corpus"
 )
 STARTED_WITHIN_S = 60
+PLACES = {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "global"}
 ENDED = {"posted", "voided"}
 
 
@@ -103,7 +105,9 @@ def start(
     directory: Path, *options: str, env: dict[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
     """`spendra up` in a directory of its own."""
-    plain = {k: v for k, v in os.environ.items() if not k.startswith(("SPENDRA_", "OPENAI_"))}
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("SPENDRA_")}
+    credentials = {name for row in PROVIDERS.values() for name in row.credentials}
+    plain = {name: value for name, value in plain.items() if name not in credentials}
     with (directory / "up.out").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "spendra.command", "up", *options],
@@ -158,7 +162,11 @@ def provider() -> Iterator[str]:
 
 def launch(directory: Path, provider: str, *options: str) -> System:
     ports = ["--sidecar-port", str(free_port()), "--control-plane-port", str(free_port())]
-    process = start(directory, "--upstream", f"openai={provider}", *ports, *options)
+    # OpenAI's paths need no provider in them at the simulated one.
+    named = [n for n, row in PROVIDERS.items() if n == row.name and row.credentials]
+    upstreams = [f"{name}={provider}/{name}" for name in named if name != "openai"]
+    words = [word for each in (f"openai={provider}", *upstreams) for word in ("--upstream", each)]
+    process = start(directory, *words, *ports, *options, env=PLACES)
     return started(process, directory, provider)
 
 

@@ -23,6 +23,8 @@ Json = Any
 DEFAULT_OUT = Path(__file__).with_name("prices.json")
 SMALLEST_PRICE = Decimal("0.000001")
 """Of USD per million: one pico-USD per token."""
+FREE = {"input_mtok": "0", "output_mtok": "0"}
+"""The package leaves all prices out. Of other models that means that nothing is known: unpriced."""
 WITHOUT_LOOKAHEAD: dict[str, Json] = {
     r"^(?!.*-[tT][tT][sS](?:$|-))": {
         "not": {"or": [{"ends_with": "-tts"}, {"contains": "-tts-"}]},
@@ -71,15 +73,16 @@ def _model(provider: genai.Provider, model: genai.ModelInfo, limits: Limits) -> 
         "match": _clause(model.match),
         "context_window": model.context_window or context,
         "max_output": output,
-        "prices": list(_dated(model.prices)),
+        "prices": list(_dated(model)),
         "tiers": [tier for tier in tiers if tier["rates"]],
     }
     return {name: value for name, value in found.items() if value}
 
 
-def _dated(prices: genai.ModelPrice | list[genai.ConditionalPrice]) -> Iterator[dict[str, Json]]:
+def _dated(model: genai.ModelInfo) -> Iterator[dict[str, Json]]:
+    prices = model.prices
     if isinstance(prices, genai.ModelPrice):
-        yield {"rates": _rates(prices)}
+        yield {"rates": _rates(prices) or (FREE if model.id.endswith(":free") else {})}
         return
     for price in prices:
         yield {**_when(price.constraint), "rates": _rates(price.prices)}

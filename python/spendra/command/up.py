@@ -189,7 +189,7 @@ class _System:
         provider = ", ".join(f"{each.provider} at {each.base_url}" for each in upstreams)
         if not self._options.upstreams:
             provider = (
-                f"all of them at {upstreams[0].base_url} (simulated; set OPENAI_API_KEY, ...)"
+                "all of them simulated (set OPENAI_API_KEY, or another provider's, for a real one)"
             )
         welcome = announce.welcome(self._running, provider=provider, seconds=seconds)
         announce.say(welcome)

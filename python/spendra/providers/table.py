@@ -125,7 +125,7 @@ _ROWS = (
         auth="bearer",
         protocol="openai",
         meter="groq",
-        operations=operations.openai_like("/openai/v1"),
+        operations=operations.openai_like("/openai/v1", "openai_chat_quiet"),
         bases=("/openai/v1", "/openai"),
         credentials=("GROQ_API_KEY",),
     ),

@@ -89,7 +89,18 @@ def _decide(attempt: Attempt) -> Outcome:  # noqa: PLR0911 - the rules, first ma
 
 
 def _reported(attempt: Attempt, metered: Metered, usage: Usage) -> Outcome:
-    return _posted(attempt, metered, usage, "reported", "completed" if metered.finished else "cut")
+    if metered.finished:
+        return _posted(attempt, metered, usage, "reported", "completed")
+    return _reported_so_far(attempt, metered, usage)
+
+
+def _reported_so_far(attempt: Attempt, metered: Metered, usage: Usage) -> Outcome:
+    """Usage that was told before the end is a beginning: what was delivered may be more."""
+    delivered = metered.delivered_tokens(metered.model or attempt.requested_model)
+    confidence = "reported"
+    if delivered > usage.output_tokens:
+        usage, confidence = usage.with_output(delivered), "counted"
+    return _posted(attempt, metered, usage, confidence, "cut")
 
 
 def conclude_later(attempt: Attempt, metered: Metered) -> Outcome | None:
@@ -152,12 +163,15 @@ def _posted(
     attempt: Attempt, metered: Metered, usage: Usage, confidence: str, reason: str
 ) -> Outcome:
     model = metered.model or attempt.requested_model
-    if metered.stated_cost_nanousd is not None:
-        cost_nanousd, priced_by = metered.stated_cost_nanousd, f"stated:{attempt.provider}"
-    else:
+    stated = metered.stated_cost_nanousd
+    cost = None
+    if stated is None or not metered.finished:
+        # A stated cost grows with the answer too, or comes only at its end.
         cost = _price(attempt, model, usage, _tier(attempt, metered))
-        if cost is None:
+        if cost is None or cost.unpriced:
             return _worst_case(attempt, "unpriced_answer")
+    cost_nanousd, priced_by = stated or 0, f"stated:{attempt.provider}"
+    if cost is not None and cost.nanousd >= cost_nanousd:
         cost_nanousd, priced_by = cost.nanousd, cost.price_version
     return Outcome(
         outcome="posted",

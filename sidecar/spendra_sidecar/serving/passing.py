@@ -76,7 +76,7 @@ class Passing:
                 body=call.body,
                 dialect=choice.route.row.meter,
                 hide_usage=False,
-                buffer_limit=self._buffer_limit,
+                buffer_limit=self._buffer_limit if is_list else 0,
             )
             return await head
         except UpstreamError as error:

@@ -223,6 +223,10 @@ fn tools_have_their_names() {
     let found = seen(&google, "google");
     assert_eq!(found.tools, ["a", "googleSearch"]);
     assert!(found.hosted_tools);
+    let single = json!({"tools": {"function_declarations": {"name": "a"}}});
+    assert!(refusal(&single.to_string(), "google").contains("a list"));
+    let single = json!({"tools": {"function_declarations": [{"name": "a"}]}});
+    assert_eq!(seen(&single, "google").tools, ["a"]);
     assert!(!seen(&json!({"tools": [{"name": "a"}]}), "anthropic").hosted_tools);
 }
 

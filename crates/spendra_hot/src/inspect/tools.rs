@@ -25,6 +25,8 @@ impl Tools {
                 ToolForm::Typed => self.typed(scanner, field),
                 ToolForm::Keyed => self.keyed(scanner, field),
             }),
+            // Google takes one for a list of one.
+            Kind::Object if matches!(form, ToolForm::Keyed) => self.keyed(scanner, field),
             _ => Err(read::must_be(field, "a list")),
         }
     }

@@ -8,7 +8,7 @@ impl Prices for PriceBook {
     type Quote<'a> = Priced<'a>;
 
     fn resolve<'a>(&'a self, provider: &'a str, model: &str, at_ms: i64) -> Option<Priced<'a>> {
-        Self::resolve(self, provider, model, at_ms)
+        Self::resolve(self, provider, model, at_ms).filter(Priced::has_rates)
     }
 }
 

@@ -33,6 +33,12 @@ impl<'a> Sheet<'a> {
         sheets.find_map(|rates| rates.get(unit))
     }
 
+    /// An entry without any rate says nothing; what is free says 0.
+    pub fn has_rates(&self) -> bool {
+        let mut sheets = self.over.iter().copied().chain(self.standard);
+        self.prepaid || sheets.any(|rates| !rates.is_empty())
+    }
+
     pub fn unknown(&self) -> Option<&'a str> {
         let mut sheets = self.over.iter().copied().chain(self.standard);
         sheets.find_map(|rates| rates.unknown.as_deref())

@@ -66,6 +66,13 @@ impl<'a> Priced<'a> {
         other.ok_or(Unpriced::Model)?.exact(usage, tier)
     }
 
+    /// Whether anything is known of what it costs.
+    pub fn has_rates(&self) -> bool {
+        let tiers = self.tiers();
+        let mut found = tiers.iter().filter_map(|tier| self.found(*tier).ok());
+        found.any(|found| found.sheet.has_rates())
+    }
+
     /// The most that any usage within these counts can cost: dearest service tier, long-context
     /// price within reach, kind of token, and the fee per request. Rounded up, saturating.
     pub fn bound_nanousd(&self, input_tokens: u64, output_tokens_total: u64) -> u64 {

@@ -98,6 +98,10 @@ pub(super) struct Rates {
 }
 
 impl Rates {
+    pub fn is_empty(&self) -> bool {
+        self.rates.is_empty()
+    }
+
     pub fn read(amounts: &BTreeMap<String, Amount>) -> Result<Self, BadPrices> {
         let mut found = Self::default();
         for (name, amount) in amounts {

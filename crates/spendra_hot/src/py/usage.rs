@@ -36,6 +36,10 @@ macro_rules! counts {
                     .collect()
             }
 
+            fn with_output(&self, output_tokens: u64) -> Self {
+                Self(usage::Usage { output_tokens, ..self.0.clone() })
+            }
+
             fn __repr__(&self) -> String {
                 let counts = [$((stringify!($name), self.0.$name)),*];
                 let told = counts.iter().filter(|(_, count)| *count > 0);

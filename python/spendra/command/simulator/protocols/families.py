@@ -27,7 +27,7 @@ FAMILIES: Final = {
 
 _CREDENTIALS: Final = {
     "anthropic": ("x-api-key", "authorization"),
-    "azure": ("api-key", "authorization"),
+    "azure": ("api-key", "x-api-key", "authorization"),
     "google": ("x-goog-api-key", "authorization"),
     # Azure's own paths begin with /openai too.
     "openai": ("authorization", "api-key"),

@@ -153,7 +153,7 @@ def embed(call: Call) -> Record:
 
 def embed_batch(call: Call) -> Record:
     call.entry.model = call.words["model"]
-    asked = call.decoded(dict[str, list[Any]])
+    asked = call.decoded(dict[str, Any])
     return {"embeddings": [{"values": _VALUES} for _ in asked.get("requests", [])]}
 
 
