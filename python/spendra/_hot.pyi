@@ -301,6 +301,19 @@ class Exchange:
         """Close the upstream connection; idempotent."""
 
 @final
+class Upload:
+    """A request body on its way, in pieces. Dropped unfinished, it cuts the request."""
+
+    def push(self, future: Future[bool], piece: bytes) -> bool | None:
+        """Whether the provider still takes more. None while there is no room: `future` then says.
+
+        One piece after the other."""
+    def finish(self) -> None:
+        """The body is whole."""
+    def cut(self) -> None:
+        """It will never be; nothing happens once it is."""
+
+@final
 class Relay:
     """A pool of upstream connections on a thread of its own (HTTP/1.1, HTTP/2, rustls)."""
 
@@ -321,7 +334,7 @@ class Relay:
         method: str,
         url: str,
         headers: list[tuple[str, str]],
-        body: bytes,
+        body: bytes | Upload,
         dialect: str,
         hide_usage: bool,
         buffer_limit: int,
@@ -331,4 +344,6 @@ class Relay:
 
         `head` becomes the exchange once status and headers (and a buffered body) are
         there, or UpstreamError. `hide_usage` takes the usage that we asked for out again."""
+    def upload(self, length: int | None = None) -> Upload:
+        """A body that is sent in pieces: of `length` bytes, or chunked."""
     def close(self) -> None: ...

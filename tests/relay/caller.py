@@ -6,7 +6,7 @@ import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spendra._hot import Exchange, Relay
+from spendra._hot import Exchange, Relay, Upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -24,7 +24,7 @@ def attached(**timeouts_ms: int) -> Iterator[Relay]:
 
 
 def start(
-    relay: Relay, url: str, *, body: bytes = b"{}"
+    relay: Relay, url: str, *, body: bytes | Upload = b"{}"
 ) -> tuple[Exchange, asyncio.Future[Exchange]]:
     """Send a request; the exchange, and the future of its head."""
     head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
@@ -41,7 +41,7 @@ def start(
     return exchange, head
 
 
-async def ask(relay: Relay, url: str, *, body: bytes = b"{}") -> Exchange:
+async def ask(relay: Relay, url: str, *, body: bytes | Upload = b"{}") -> Exchange:
     """Send a request and wait for its head."""
     _, head = start(relay, url, body=body)
     return await head

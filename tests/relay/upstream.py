@@ -31,6 +31,10 @@ class Talk:
         self._writer.write(b"".join(texts))
         await self._writer.drain()
 
+    async def rest(self) -> bytes:
+        """Everything until the caller closes the connection."""
+        return await self._reader.read()
+
     async def gone(self) -> None:
         """Wait until the caller closes the connection."""
         while await self._reader.read(65536):

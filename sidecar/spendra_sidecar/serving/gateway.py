@@ -65,6 +65,9 @@ class Gateway:
     async def _serve(self, call: Call) -> None:
         if self.stopping:
             raise Refusal("shutting_down", "This sidecar is shutting down; try again.")
+        if call.match.operation.treatment in _FREE and call.match.operation.form:
+            await self._passing.serve(call)
+            return
         async with self._bodies.read(call):
             if call.match.operation.treatment in _FREE:
                 await self._passing.serve(call)

@@ -2,10 +2,13 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.message import Message
 
 from granian.rsgi import ProtocolClosed
 
-from spendra._hot import Exchange, Principal, Relay, UpstreamError
+from spendra._hot import Exchange, Principal, Relay, Upload, UpstreamError
 from spendra_sidecar.config import Config
 from spendra_sidecar.serving import answers, callers, catalogs
 from spendra_sidecar.serving.authentication import Authentication
@@ -18,6 +21,8 @@ from spendra_sidecar.snapshots.live import Live
 
 _OF_THE_WHOLE = frozenset(("content-length", "etag", "content-md5", "digest"))
 """Headers that say something of a body as the provider sent it."""
+_LONGEST_END = 1024
+"""Of a form: its last boundary, of at most 70 characters, and what may follow it."""
 _LISTS = frozenset(("models", "google_models", "cohere_models"))
 
 
@@ -46,24 +51,42 @@ class Passing:
         )
         choice = _choice(call, live)
         credential = await self._credentials.header(choice.route, choice.operation)
-        exchange = await self._head(call, choice, credential)
-        headers = exchange.headers + _headers(call, choice)
-        if exchange.body is not None:
-            body = _shown(call, live, principal, choice, exchange.body)
-            if body is not exchange.body:
-                headers = [pair for pair in headers if pair[0] not in _OF_THE_WHOLE]
-            call.protocol.response_bytes(exchange.status, headers, body)
-        else:
-            await self._stream(call, exchange, headers)
+        async with self._body(call, choice) as body:
+            exchange = await self._head(call, choice, credential, body)
+            headers = exchange.headers + _headers(call, choice)
+            if exchange.body is not None:
+                shown = _shown(call, live, principal, choice, exchange.body)
+                if shown is not exchange.body:
+                    headers = [pair for pair in headers if pair[0] not in _OF_THE_WHOLE]
+                call.protocol.response_bytes(exchange.status, headers, shown)
+            else:
+                await self._stream(call, exchange, headers)
         if choice.operation.treatment == "later" and call.match.values.get("id"):
             identity = call.match.values["id"]
             self._pending.hear(choice.route.provider, identity, exchange.metered())
+
+    @asynccontextmanager
+    async def _body(self, call: Call, choice: Choice) -> AsyncIterator[bytes | Upload]:
+        """What was read, or a form that is sent on as it is read."""
+        if not choice.operation.form:
+            yield call.body
+            return
+        length = call.scope.headers.get("content-length", "")
+        upload = self._relay.upload(int(length) if length.isdecimal() else None)
+        sending = asyncio.ensure_future(_send(call, upload))
+        try:
+            yield upload
+        finally:
+            sending.cancel()
+            upload.cut()
 
     def cut(self) -> None:
         for exchange in list(self._exchanges):
             exchange.cancel()
 
-    async def _head(self, call: Call, choice: Choice, credential: tuple[str, str]) -> Exchange:
+    async def _head(
+        self, call: Call, choice: Choice, credential: tuple[str, str], body: bytes | Upload
+    ) -> Exchange:
         is_list = choice.operation.name in _LISTS
         head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         asked_ns = time.perf_counter_ns()
@@ -73,7 +96,7 @@ class Passing:
                 method=call.scope.method,
                 url=target(call, choice),
                 headers=callers.forwarded(call.scope.headers, credential, identity=is_list),
-                body=call.body,
+                body=body,
                 dialect=choice.route.row.meter,
                 hide_usage=False,
                 buffer_limit=self._buffer_limit if is_list else 0,
@@ -97,6 +120,31 @@ class Passing:
             self._exchanges.discard(exchange)
             gone.cancel()
             exchange.cancel()
+
+
+async def _send(call: Call, upload: Upload) -> None:
+    """Piece by piece, no faster than the provider takes them."""
+    loop, tail = asyncio.get_running_loop(), b""
+    try:
+        async for piece in call.protocol:
+            taken: asyncio.Future[bool] = loop.create_future()
+            pushed = upload.push(taken, piece)
+            if not (await taken if pushed is None else pushed):
+                return
+            tail = (tail + piece)[-_LONGEST_END:]
+        # The server ends a body alike when its caller has gone; a form says itself where it ends.
+        if _closes(tail, call.scope.headers.get("content-type", "")):
+            upload.finish()
+    finally:
+        upload.cut()
+
+
+def _closes(tail: bytes, content_type: str) -> bool:
+    """Whether these are the last bytes of a whole form (RFC 2046)."""
+    header = Message()
+    header["content-type"] = content_type
+    boundary = header.get_boundary("")
+    return f"--{boundary}--".encode() in tail
 
 
 def _choice(call: Call, live: Live) -> Choice:

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::connect::capture_connection;
 use tokio::time::timeout;
@@ -16,12 +16,13 @@ use super::error::{Kind, UpstreamError};
 use super::exchange::{Head, Shared};
 use super::headers::{strip_hop_by_hop, texts};
 use super::plug::{Beside, Plugs, Shape};
+use super::sent::Sent;
 use super::tap::{Sieve, Tap};
 
 pub(super) struct Errand<M> {
     pub(super) client: Upstreams,
     pub(super) settings: Arc<Settings>,
-    pub(super) request: Request<Full<Bytes>>,
+    pub(super) request: Request<Sent>,
     pub(super) plugs: Plugs<M>,
     pub(super) buffer_limit: usize,
 }
@@ -61,7 +62,7 @@ async fn relay<M: Beside>(errand: Errand<M>, shared: &Shared<M>) -> Result<(), U
 
 async fn ask(
     client: &Upstreams,
-    mut request: Request<Full<Bytes>>,
+    mut request: Request<Sent>,
     settings: &Settings,
 ) -> Result<Response<Incoming>, UpstreamError> {
     let connection = capture_connection(&mut request);

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Uri;
-use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,6 +15,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tower_service::Service;
+
+use super::sent::Sent;
 
 /// Shorter than the keep-alive of the usual load balancers, so that we close first.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
@@ -27,7 +27,7 @@ const HTTP2_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 128 * 1024 * 1024;
 
 type BoxError = Box<dyn Error + Send + Sync>;
-pub(super) type Upstreams = Client<Dialer, Full<Bytes>>;
+pub(super) type Upstreams = Client<Dialer, Sent>;
 
 #[derive(Clone, Debug)]
 pub struct Settings {

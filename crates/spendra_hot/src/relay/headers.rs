@@ -1,15 +1,14 @@
 //! What a proxy may pass on, and the request made of it.
 
-use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Scheme;
 use http::{Method, Request, Uri};
-use http_body_util::Full;
 
 use super::error::Unusable;
+use super::sent::{Body, Sent};
 
 /// A request to an upstream. Headers are as the caller gave them; the relay drops hop-by-hop ones.
 #[derive(Clone, Copy, Debug)]
@@ -21,13 +20,17 @@ pub struct Outbound<'a> {
 }
 
 impl Outbound<'_> {
-    pub(super) fn into_request(self, body: Bytes) -> Result<Request<Full<Bytes>>, Unusable> {
-        let mut request = Request::new(Full::new(body));
+    pub(super) fn into_request(self, body: Body) -> Result<Request<Sent>, Unusable> {
+        let length = body.length();
+        let mut request = Request::new(body.into_sent());
         *request.method_mut() = Method::from_bytes(self.method.as_bytes())
             .map_err(|_| Unusable(format!("method {:?} is not an HTTP method", self.method)))?;
         *request.uri_mut() = absolute(self.url)?;
         *request.headers_mut() = parse(self.headers)?;
         strip_request(request.headers_mut());
+        if let Some(length) = length {
+            request.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
         Ok(request)
     }
 }

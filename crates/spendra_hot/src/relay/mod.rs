@@ -13,6 +13,7 @@ mod exchange;
 mod headers;
 mod pipe;
 mod plug;
+mod sent;
 mod tap;
 mod thread;
 
@@ -25,6 +26,7 @@ pub use exchange::{Exchange, Head};
 pub use headers::Outbound;
 pub use pipe::{CAPACITY_BYTES, Taken};
 pub use plug::{Beside, Filter, Plugs, Shape};
+pub use sent::{Body, Pushed, Upload};
 pub use thread::Relay;
 
 /// What a poisoned lock guards is still whole here: every critical section is a few plain moves.

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
@@ -15,6 +14,7 @@ use super::error::Unusable;
 use super::exchange::{Exchange, Shared};
 use super::headers::Outbound;
 use super::plug::{Beside, Plugs};
+use super::sent::{Body, Upload};
 use super::{Completions, lock};
 
 /// A pool of upstream connections, served by a thread of its own until it is closed or dropped.
@@ -59,7 +59,7 @@ impl Relay {
     pub fn send<M: Beside>(
         &self,
         outbound: Outbound<'_>,
-        body: Bytes,
+        body: Body,
         plugs: Plugs<M>,
         buffer_limit: usize,
     ) -> Result<Exchange<M>, Unusable> {
@@ -74,6 +74,14 @@ impl Relay {
             buffer_limit,
         };
         Ok(self.start(errand))
+    }
+
+    /// A body that is sent in pieces; `length` in bytes where it is known, else it is chunked.
+    pub fn upload(&self, length: Option<u64>) -> (Upload, Body) {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let completions = Arc::clone(&self.completions);
+        let (upload, pieces) = Upload::new(id, self.runtime.clone(), completions);
+        (upload, Body::Pieces(pieces, length))
     }
 
     fn start<M: Beside>(&self, errand: Errand<M>) -> Exchange<M> {

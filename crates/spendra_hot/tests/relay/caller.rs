@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use spendra_hot::relay::{
-    Beside, Completions, Exchange, Filter, Outbound, Plugs, Relay, Settings, Taken, UpstreamError,
+    Beside, Body, Completions, Exchange, Filter, Outbound, Plugs, Relay, Settings, Taken,
+    UpstreamError,
 };
 use tokio::sync::watch;
 
@@ -69,7 +70,7 @@ impl Caller {
         };
         let limit = ask.buffer_limit.unwrap_or(1 << 20);
         self.relay
-            .send(outbound, "{\"a\":1}".into(), plugs, limit)
+            .send(outbound, Body::Whole("{\"a\":1}".into()), plugs, limit)
             .unwrap()
     }
 

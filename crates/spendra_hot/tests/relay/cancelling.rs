@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use spendra_hot::relay::{Kind, Outbound, Plugs};
+use spendra_hot::relay::{Body, Kind, Outbound, Plugs};
 use tokio::sync::Semaphore;
 
 use crate::caller::{Ask, Caller, Witness, metered, quick};
@@ -109,7 +109,7 @@ async fn closing_the_relay_closes_every_connection() {
     assert!(
         caller
             .relay
-            .send(outbound, bytes::Bytes::new(), plugs, 0)
+            .send(outbound, Body::Whole(bytes::Bytes::new()), plugs, 0)
             .is_err()
     );
 }

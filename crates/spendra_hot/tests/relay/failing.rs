@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use spendra_hot::relay::{Kind, Outbound, Plugs, Settings};
+use spendra_hot::relay::{Body, Kind, Outbound, Plugs, Settings};
 use tokio::net::TcpListener;
 
 use crate::caller::{Ask, Caller, Witness, metered, quick};
@@ -222,7 +222,10 @@ async fn a_request_that_cannot_be_sent_is_refused_at_once() {
             url,
             headers,
         };
-        let refused = relay.send(outbound, Bytes::new(), plugs, 0).err().unwrap();
+        let refused = relay
+            .send(outbound, Body::Whole(Bytes::new()), plugs, 0)
+            .err()
+            .unwrap();
         assert!(!refused.0.is_empty() && !refused.0.contains("secret"));
     }
 }

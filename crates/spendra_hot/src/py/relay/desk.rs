@@ -7,36 +7,29 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::exchange::PyExchange;
+use super::upload::PyUpload;
 use crate::relay::Completions;
 
-#[derive(Clone, Copy)]
+/// What is waited for. It is kept alive as long.
 pub enum Until {
-    Head,
-    Bytes,
+    Head(Py<PyExchange>),
+    Bytes(Py<PyExchange>),
+    Room(Py<PyUpload>),
 }
 
 struct Waiting {
-    exchange: Py<PyExchange>,
     future: Py<PyAny>,
     until: Until,
 }
 
-/// At most one future per exchange. An exchange is kept alive while one waits for it.
+/// At most one future per exchange or upload.
 #[derive(Default)]
 pub struct Desk(Mutex<HashMap<u64, Waiting>>);
 
 impl Desk {
-    pub fn expect(&self, exchange: Py<PyExchange>, future: &Bound<'_, PyAny>, until: Until) {
-        let id = exchange.get().id();
+    pub fn expect(&self, future: &Bound<'_, PyAny>, until: Until) {
         let future = future.clone().unbind();
-        self.put(
-            id,
-            Waiting {
-                exchange,
-                future,
-                until,
-            },
-        );
+        self.put(until.id(), Waiting { future, until });
     }
 
     pub fn forget(&self, id: u64) {
@@ -69,7 +62,7 @@ impl Desk {
         {
             return Ok(());
         }
-        match waiting.outcome(py) {
+        match waiting.until.outcome(py) {
             Ok(None) => self.put(id, waiting),
             Ok(Some(result)) => waiting.resolve(py, result)?,
             Err(error) => waiting.fail(py, error)?,
@@ -90,18 +83,27 @@ impl Desk {
     }
 }
 
-impl Waiting {
-    fn outcome(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let exchange = self.exchange.get();
-        match self.until {
-            Until::Head if exchange.has_head(py)? => {
-                Ok(Some(self.exchange.clone_ref(py).into_any()))
-            }
-            Until::Head => Ok(None),
-            Until::Bytes => exchange.take(py),
+impl Until {
+    fn id(&self) -> u64 {
+        match self {
+            Self::Head(exchange) | Self::Bytes(exchange) => exchange.get().id(),
+            Self::Room(upload) => upload.get().id(),
         }
     }
 
+    fn outcome(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        match self {
+            Self::Head(exchange) if exchange.get().has_head(py)? => {
+                Ok(Some(exchange.clone_ref(py).into_any()))
+            }
+            Self::Head(_) => Ok(None),
+            Self::Bytes(exchange) => exchange.get().take(py),
+            Self::Room(upload) => Ok(upload.get().outcome(py)),
+        }
+    }
+}
+
+impl Waiting {
     fn resolve(&self, py: Python<'_>, result: Py<PyAny>) -> PyResult<()> {
         self.future
             .call_method1(py, intern!(py, "set_result"), (result,))

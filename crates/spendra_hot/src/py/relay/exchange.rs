@@ -49,7 +49,7 @@ impl PyExchange {
         if let Some(taken) = this.take(slf.py())? {
             return Ok(taken);
         }
-        this.desk.expect(slf.clone().unbind(), future, Until::Bytes);
+        this.desk.expect(future, Until::Bytes(slf.clone().unbind()));
         Ok(PyBool::new(slf.py(), false).to_owned().into_any().unbind())
     }
 

@@ -4,6 +4,7 @@ mod desk;
 mod exchange;
 mod failure;
 mod metering;
+mod upload;
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,14 +14,17 @@ use bytes::Bytes;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 
-use crate::relay::{Outbound, Relay, Settings};
+use crate::relay::{Body, Outbound, Relay, Settings};
 use desk::{Desk, Drain, Until};
 use exchange::PyExchange;
+use upload::PyUpload;
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     failure::register(m)?;
     m.add_class::<PyExchange>()?;
+    m.add_class::<PyUpload>()?;
     m.add_class::<PyRelay>()
 }
 
@@ -78,7 +82,7 @@ impl PyRelay {
         method: &str,
         url: &str,
         headers: Vec<(String, String)>,
-        body: &[u8],
+        body: Given,
         dialect: &str,
         hide_usage: bool,
         buffer_limit: usize,
@@ -93,17 +97,47 @@ impl PyRelay {
         let plugs = metering::plugs(dialect, hide_usage, streamed);
         let exchange = self
             .relay
-            .send(outbound, Bytes::copy_from_slice(body), plugs, buffer_limit)
+            .send(outbound, body.taken()?, plugs, buffer_limit)
             .map_err(|e| PyValueError::new_err(e.to_string()))?;
         let exchange = Py::new(py, PyExchange::new(exchange, Arc::clone(&self.desk)))?;
-        self.desk.expect(exchange.clone_ref(py), head, Until::Head);
+        self.desk.expect(head, Until::Head(exchange.clone_ref(py)));
         Ok(exchange)
+    }
+
+    #[pyo3(signature = (length=None))]
+    fn upload(&self, length: Option<u64>) -> PyUpload {
+        PyUpload::new(self.relay.upload(length), Arc::clone(&self.desk))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.detach_loop(py)?;
         py.detach(|| self.relay.close());
         self.desk.cancel_all(py)
+    }
+}
+
+/// What `send` takes as a body.
+#[derive(FromPyObject)]
+enum Given {
+    Whole(PyBackedBytes),
+    Pieces(Py<PyUpload>),
+}
+
+/// From here on it is worth not to copy, though the bytes are then freed with Python's lock.
+const LARGE_BYTES: usize = 64 * 1024;
+
+impl Given {
+    fn taken(self) -> PyResult<Body> {
+        match self {
+            Self::Whole(bytes) if bytes.len() < LARGE_BYTES => {
+                Ok(Body::Whole(Bytes::copy_from_slice(&bytes)))
+            }
+            Self::Whole(bytes) => Ok(Body::Whole(Bytes::from_owner(bytes))),
+            Self::Pieces(upload) => upload
+                .get()
+                .take_body()
+                .ok_or_else(|| PyValueError::new_err("an upload is sent with one request")),
+        }
     }
 }
 
