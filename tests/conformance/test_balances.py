@@ -78,6 +78,17 @@ async def test_accounts_are_opened_once(store: Store) -> None:
     assert await store.reserve(reservation(60, NEW)) == [Held((100,))]
 
 
+async def test_a_hold_joins_an_account_that_is_opened_over_it(store: Store) -> None:
+    held, ended = reservation(30, A), reservation(40, A)
+    await store.reserve(held)
+    joining = [held.id, ended.id]
+    for _ in range(2):
+        await store.balances.seed(store.generation, [Total(NEW.id, 70, 0, joining)])
+    assert await store.reserve(reservation(31, NEW)) == [Exhausted(NEW, 70, 70, 100)]
+    await store.post(held, 10)
+    assert await store.reserve(reservation(50, NEW)) == [Held((100,))]
+
+
 async def test_the_newer_limit_wins(store: Store) -> None:
     lowered = account("a", 100, version=2)
     assert await store.reserve(reservation(100, lowered)) == [Held((100,))]

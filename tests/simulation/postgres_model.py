@@ -218,7 +218,17 @@ class PostgresModel:
             return []
         for account in accounts:
             self.opening.setdefault(account, 0)
-        return self.totals(list(accounts))
+        return [
+            total
+            | {
+                "reservations": [
+                    row.reservation_id
+                    for row in self.reservations.values()
+                    if total["account_id"] in row.account_ids
+                ]
+            }
+            for total in self.totals(list(accounts))
+        ]
 
     def raise_generation(
         self, session: Session, _: str, expected: str | None, new: str, by: str

@@ -8,7 +8,8 @@ WITH held AS (
     FROM spendra.reservations r CROSS JOIN LATERAL unnest(r.account_ids) AS named(account_id)
     WHERE r.org_id = $1 GROUP BY 1
 ), taken AS (
-    SELECT a.account_id, a.budget_id, a.window_start, a.window_end, a.opening_nanousd,
+    SELECT a.account_id, a.budget_id, a.window_start, a.window_end,
+           a.opening_nanousd + a.joined_nanousd AS opening_nanousd,
            a.opening_nanousd + a.settled_nanousd + coalesce((
                SELECT sum(m.settled_nanousd) FROM spendra.account_movements m
                WHERE m.org_id = $1 AND m.account_id = a.account_id), 0) AS settled,

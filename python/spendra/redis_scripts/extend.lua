@@ -7,7 +7,8 @@
 -- Returns an array that begins with one of
 --   HELD, then settled + held of each account after it
 --   EXHAUSTED, account position (from 1), its settled + held, settled, limit
---   NONE (no such hold, or an extension before this one is missing)
+--   NONE (no such hold, an extension before this one is missing, or a budget that was made since
+--        the hold has no room)
 --   STALE_GENERATION | FROZEN
 local GENERATION = '@GENERATION@'
 local FIXED_ARGUMENTS = 3
@@ -21,8 +22,15 @@ local held, since, extensions, rest = record:match('^(%d+):(%d+):(%d+):(.*)$')
 local number, additional = tonumber(ARGV[2]), tonumber(ARGV[3])
 if number > tonumber(extensions) + 1 then return {'NONE'} end
 
-local ids = {}
-for at = FIXED_ARGUMENTS + 1, #ARGV, 2 do ids[#ids + 1] = ARGV[at] end
+local ids, named = {}, {}
+for at = FIXED_ARGUMENTS + 1, #ARGV, 2 do
+  ids[#ids + 1] = ARGV[at]
+  named[ARGV[at]] = true
+end
+local joined = {}
+for account in rest:match('[^:]*$'):gmatch('[^,]+') do
+  if not named[account] then joined[#joined + 1] = account end
+end
 local taken, limits = {}, {}
 if #ids > 0 then
   taken = redis.call('HMGET', KEYS[4], unpack(ids))
@@ -37,9 +45,19 @@ if number == tonumber(extensions) + 1 then
       return {'EXHAUSTED', position, taken[position], settled, limit}
     end
   end
+  for _, account in ipairs(joined) do
+    local has = redis.call('HGET', KEYS[4], account)
+    local limit = newest('0:', redis.call('HGET', KEYS[6], account))
+    if has and limit ~= '' and room(limit, has) < additional then return {'NONE'} end
+  end
   local grown = string.format('%.0f', tonumber(held) + additional)
   redis.call('HSET', KEYS[3], ARGV[1], table.concat({grown, since, ARGV[2], rest}, ':'))
   for _, account in ipairs(ids) do redis.call('HINCRBY', KEYS[4], account, ARGV[3]) end
+  for _, account in ipairs(joined) do
+    if redis.call('HEXISTS', KEYS[4], account) == 1 then
+      redis.call('HINCRBY', KEYS[4], account, ARGV[3])
+    end
+  end
   if #ids > 0 then taken = redis.call('HMGET', KEYS[4], unpack(ids)) end
 end
 return {'HELD', unpack(taken)}

@@ -31,6 +31,8 @@ class Total(NamedTuple):
     account_id: str
     taken_nanousd: int
     settled_nanousd: int
+    joined: Sequence[UUID] = ()
+    """Holds that count in it and do not know of it yet."""
 
 
 class OpenHold(NamedTuple):
@@ -90,7 +92,9 @@ class Balances:
 
     async def seed(self, generation: str, totals: Iterable[Total]) -> GenerationLost | None:
         """Open accounts that are not open yet."""
-        fields = [value for total in totals for value in total]
+        fields: list[str | int] = []
+        for total in totals:
+            fields += (*total[:3], len(total.joined), *map(str, total.joined))
         [answer] = await self._execute([Calls(self._org_id, generation).seed(fields)])
         return calls.lost(answer, generation)
 

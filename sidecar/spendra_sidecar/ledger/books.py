@@ -311,4 +311,5 @@ def _settled(record: Any) -> Settled:
 
 def _total(record: Any) -> Total:
     settled = record["settled_nanousd"]
-    return Total(record["account_id"], settled + record["held_nanousd"], settled)
+    taken = settled + record["held_nanousd"]
+    return Total(record["account_id"], taken, settled, record["reservations"])

@@ -128,7 +128,8 @@ class Calls:
 
     def seed(self, fields: list[str | int]) -> Command:
         names = self.names
-        return self._call("seed", [names.generation, names.taken, names.settled], fields)
+        named = [names.generation, names.taken, names.settled, names.records]
+        return self._call("seed", named, fields)
 
     def _call(self, name: str, named: list[str], values: list[str | int]) -> Command:
         return ("EVALSHA", script(name, self._generation).sha1, len(named), *named, *values)

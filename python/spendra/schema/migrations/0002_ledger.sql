@@ -19,6 +19,7 @@ CREATE TABLE spendra.accounts (
     window_start     timestamptz NOT NULL,
     window_end       timestamptz NOT NULL,
     opening_nanousd  bigint NOT NULL DEFAULT 0,
+    joined_nanousd   bigint NOT NULL DEFAULT 0, -- held by what was in flight when it was opened
     settled_nanousd  bigint NOT NULL DEFAULT 0,
     opened_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, account_id)

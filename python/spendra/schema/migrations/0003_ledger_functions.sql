@@ -319,12 +319,28 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                   ELSE f.value = v.value END))
 $$;
 
--- Opens the accounts of budgets in their windows and returns their totals, or nothing when the
--- generation is not current. A budget made in mid-window starts from what the ledger shows.
+-- What was in flight when a budget was made, for its account that is not open yet.
+CREATE FUNCTION spendra.joining(
+    p_org text, p_account text[], p_budget text[], p_start timestamptz[], p_end timestamptz[]
+) RETURNS TABLE (reservation_id uuid, account text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
+    SELECT r.reservation_id, w.account
+    FROM unnest(p_account, p_budget, p_start, p_end) AS w(account, budget, starts, ends)
+    JOIN budgets b ON b.org_id = p_org AND b.id = w.budget AND b.created_at > w.starts
+    JOIN reservations r ON r.org_id = p_org AND selects(b.selector, r.facts)
+     AND r.reserved_at >= w.starts AND r.reserved_at < w.ends
+    WHERE NOT EXISTS (
+        SELECT FROM accounts a WHERE a.org_id = p_org AND a.account_id = w.account)
+$$;
+
+-- Opens the accounts of budgets in their windows and returns their totals, and the reservations
+-- that count in them; or nothing when the generation is not current. A budget made in mid-window
+-- starts from what the ledger shows, and what is in flight joins it.
 CREATE FUNCTION spendra.open_accounts(
     p_org text, p_generation text, p_account text[], p_budget text[],
     p_start timestamptz[], p_end timestamptz[]
-) RETURNS TABLE (account_id text, settled_nanousd bigint, held_nanousd bigint)
+) RETURNS TABLE (
+    account_id text, settled_nanousd bigint, held_nanousd bigint, reservations uuid[])
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
 #variable_conflict use_column
 BEGIN
@@ -332,8 +348,21 @@ BEGIN
     IF (SELECT generation FROM generations WHERE org_id = p_org) IS DISTINCT FROM p_generation THEN
         RETURN;
     END IF;
-    INSERT INTO accounts (org_id, account_id, budget_id, window_start, window_end, opening_nanousd)
+    -- A settlement under way ends first, and is in the sum; one that comes later finds the account.
+    PERFORM FROM reservations r
+    WHERE r.org_id = p_org AND r.reservation_id IN (
+        SELECT j.reservation_id FROM joining(p_org, p_account, p_budget, p_start, p_end) j)
+    ORDER BY r.reservation_id FOR UPDATE;
+    UPDATE reservations r SET account_ids = r.account_ids || found.accounts
+    FROM (SELECT j.reservation_id, array_agg(j.account) AS accounts
+          FROM joining(p_org, p_account, p_budget, p_start, p_end) j
+          GROUP BY j.reservation_id) found
+    WHERE r.org_id = p_org AND r.reservation_id = found.reservation_id;
+    INSERT INTO accounts (
+        org_id, account_id, budget_id, window_start, window_end, joined_nanousd, opening_nanousd)
     SELECT p_org, w.account, w.budget, w.starts, w.ends, COALESCE((
+        SELECT sum(r.reserved_nanousd) FROM reservations r
+        WHERE r.org_id = p_org AND w.account = ANY (r.account_ids)), 0), COALESCE((
         SELECT sum(e.cost_nanousd + COALESCE((
                    SELECT sum(d.amount_nanousd) FROM adjustments d
                    WHERE d.org_id = p_org AND d.reservation_id = e.reservation_id), 0))
@@ -344,7 +373,10 @@ BEGIN
           AND selects(b.selector, e.facts)), 0)
     FROM unnest(p_account, p_budget, p_start, p_end) AS w(account, budget, starts, ends)
     ON CONFLICT DO NOTHING;
-    RETURN QUERY SELECT * FROM account_totals(p_org, p_account);
+    RETURN QUERY SELECT t.*, ARRAY(
+        SELECT r.reservation_id FROM reservations r
+        WHERE r.org_id = p_org AND t.account_id = ANY (r.account_ids))
+    FROM account_totals(p_org, p_account) t;
 END $$;
 
 -- First step of a rebuild, under an exclusive lock held to the transaction's end: replaces the
