@@ -160,13 +160,15 @@ def provider() -> Iterator[str]:
     process.wait(20)
 
 
-def launch(directory: Path, provider: str, *options: str) -> System:
+def launch(
+    directory: Path, provider: str, *options: str, env: dict[str, str] | None = None
+) -> System:
     ports = ["--sidecar-port", str(free_port()), "--control-plane-port", str(free_port())]
     # OpenAI's paths need no provider in them at the simulated one.
     named = [n for n, row in PROVIDERS.items() if n == row.name and row.credentials]
     upstreams = [f"{name}={provider}/{name}" for name in named if name != "openai"]
     words = [word for each in (f"openai={provider}", *upstreams) for word in ("--upstream", each)]
-    process = start(directory, *words, *ports, *options, env=PLACES)
+    process = start(directory, *words, *ports, *options, env=PLACES | (env or {}))
     return started(process, directory, provider)
 
 

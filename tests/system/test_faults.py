@@ -115,6 +115,28 @@ def test_a_killed_sidecars_reservations_are_lost_and_stay_counted(
     assert {item["state"] for item in shown["items"]} == {"lost"}
 
 
+def test_requests_go_on_while_control_plane_and_worker_stand_still(system: System) -> None:
+    budget_id, key = governed(system, "alone", "10")
+    until_it_works(system, key)
+    system.refresh()
+    away = [
+        pid
+        for name, pid in system.up["pids"].items()
+        if name.replace("_", "-") in {"control-plane", "worker"}
+    ]
+    assert len(away) == 2
+    for pid in away:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        found = asyncio.run(burst(system, key, 12))
+    finally:
+        for pid in away:
+            os.kill(pid, signal.SIGCONT)
+    assert [answer.status_code for answer in found] == [200] * 12
+    costs = [system.ended(a.headers["x-spendra-decision-id"])["cost_nanousd"] for a in found]
+    assert system.drained(budget_id)["settled_nanousd"] >= sum(costs) > 0
+
+
 def test_sigterm_ends_what_is_under_way_and_settles_it(system: System) -> None:
     budget_id, key = governed(system, "sidecar-stopped", "10")
 

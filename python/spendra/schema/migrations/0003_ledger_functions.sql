@@ -388,6 +388,8 @@ DECLARE
     now_current text;
 BEGIN
     PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
+    -- A process that stands still in the middle of a rebuild does not keep the lock from others.
+    PERFORM set_config('idle_in_transaction_session_timeout', '5s', true);
     SELECT generation INTO now_current FROM generations WHERE org_id = p_org;
     IF now_current IS DISTINCT FROM p_expected THEN
         RETURN now_current;

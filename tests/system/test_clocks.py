@@ -1,0 +1,50 @@
+"""A sidecar whose machine's clock is an hour off."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import System, launch, stop
+from tests.system.test_bursts import burst
+
+AN_HOUR_AHEAD = """
+import time
+with open("/proc/self/cmdline", "rb") as file:
+    is_sidecar = b"sidecar" in file.read().split(b"\\0")
+if is_sidecar:
+    true_s, true_ns = time.time, time.time_ns
+    time.time = lambda: true_s() + 3600
+    time.time_ns = lambda: true_ns() + 3600 * 10**9
+    open(f"{__file__}.used", "w").close()
+"""
+
+
+@pytest.fixture(scope="module")
+def ahead(provider: str) -> Iterator[System]:
+    with tempfile.TemporaryDirectory(prefix="spendra-clock-") as directory:
+        (Path(directory) / "sitecustomize.py").write_text(AN_HOUR_AHEAD)
+        found = launch(Path(directory), provider, env={"PYTHONPATH": directory})
+        yield found
+        assert stop(found) == 0
+
+
+def test_budgets_and_the_ledger_go_by_the_stores_clock(ahead: System) -> None:
+    scope, now = {"project": "late"}, datetime.now(UTC)
+    body = {"name": "hourly", "scope": scope, "period": "hour", "limit_usd": "5", "kind": "hard"}
+    budget = ahead.ask("POST", "/v1/budgets", body)
+    expires_at = (now + timedelta(minutes=30)).isoformat()
+    key = ahead.new_key(scope, expires_at=expires_at)["key"]
+    answers = asyncio.run(burst(ahead, key, 8))
+    assert [answer.status_code for answer in answers] == [200] * 8, answers[0].text
+    spent = ahead.drained(budget["id"])
+    items = ahead.ask("GET", "/v1/ledger?scope=project=late")["items"]
+    assert len(items) == 8
+    assert spent["settled_nanousd"] == sum(item["cost_nanousd"] for item in items)
+    for item in items:
+        reserved_at = datetime.fromisoformat(item["reserved_at"])
+        assert abs(reserved_at - datetime.now(UTC)) < timedelta(minutes=5)
+    assert (ahead.directory / "sitecustomize.py.used").exists(), "the clock was off"
