@@ -73,3 +73,11 @@ class Books:
     async def lose(self) -> None:
         """Nobody here holds a lease, so everything open is lost."""
         await self.connection.execute("SELECT spendra.label_lost($1)", self._org_id)
+
+    async def age_lost(self) -> None:
+        """What is lost has been for an hour, so an operator may end it."""
+        await self.connection.execute(
+            "UPDATE spendra.reservations SET lost_at = lost_at - interval '1 hour'"
+            " WHERE org_id = $1 AND state = 'lost'",
+            self._org_id,
+        )

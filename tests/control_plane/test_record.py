@@ -121,6 +121,8 @@ async def test_lost_money_is_shown_and_released_by_hand(
     await books.lose()
     shown = org.get(f"/v1/budgets/{budget}/spend")
     assert (shown["held_nanousd"], shown["lost_nanousd"]) == (1_000, 1_000)
+    assert "may still send the request" in org.post(path, body, 409)["detail"]
+    await books.age_lost()
     assert org.post(path, body, 200)["state"] == "voided"
     shown = org.get(f"/v1/budgets/{budget}/spend")
     assert (shown["settled_nanousd"], shown["held_nanousd"], shown["lost_nanousd"]) == (0, 0, 0)
@@ -133,6 +135,7 @@ async def test_lost_money_is_posted_at_what_is_known(
 ) -> None:
     _, reservation = await books.reserve(1_000, await books.open_account(budget))
     await books.lose()
+    await books.age_lost()
     body = {"amount_usd": "0.0000003", "reason": "from the provider's log"}
     assert org.post(f"/v1/reservations/{reservation}/post", body, 200)["cost_nanousd"] == 300
     assert settled(org, budget) == 300

@@ -79,6 +79,14 @@ class Desk:
         )
         return (row["settled_nanousd"], row["held_nanousd"]) if row else (0, 0)
 
+    async def age_lost(self) -> None:
+        """What is lost has been for an hour, so an operator may end it."""
+        await self.database.execute(
+            "UPDATE spendra.reservations SET lost_at = lost_at - interval '1 hour'"
+            " WHERE org_id = $1 AND state = 'lost'",
+            self.org_id,
+        )
+
     async def close(self) -> None:
         for ledger in self.sidecars:
             await ledger.drain()

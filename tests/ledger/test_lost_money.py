@@ -157,6 +157,7 @@ async def test_a_journal_that_lands_late_corrects_the_account(loss: Loss) -> Non
 
 async def test_an_operator_releases_a_lost_reservation(loss: Loss) -> None:
     await loss.happen()
+    await loss.desk.age_lost()
     sql = "SELECT spendra.end_lost($1, $2, NULL, 'never arrived', 'ann')"
     end = (loss.desk.org_id, loss.held.id)
     assert await loss.desk.database.fetchval(sql, *end) == "voided"
@@ -178,6 +179,32 @@ async def test_an_open_reservation_cannot_be_ended_by_hand(loss: Loss) -> None:
     sql = "SELECT spendra.end_lost($1, $2, 1, 'why', 'ann')"
     assert await loss.desk.database.fetchval(sql, loss.desk.org_id, loss.held.id) is None
     assert await loss.desk.totals(loss.tight) == (0, 400)
+
+
+@pytest.mark.parametrize(
+    ("leased_s", "aged_s", "ended"),
+    [(30, 29, None), (30, 30, "voided"), (None, 14, None), (None, 15, "voided")],
+)
+async def test_what_a_sleeping_sidecar_may_still_send_is_not_ended_by_hand(
+    loss: Loss, leased_s: int | None, aged_s: int, ended: str | None
+) -> None:
+    """It sends what it reserved until that is a lease old; no lease known: the default of 15 s."""
+    await loss.happen()
+    if leased_s:
+        renew = "SELECT spendra.renew_lease($1, $2, 'before', $3)"
+        owner = "SELECT sidecar_id FROM spendra.reservations WHERE org_id = $1"
+        sidecar_id = await loss.desk.database.fetchval(owner, loss.desk.org_id)
+        await loss.desk.database.execute(renew, loss.desk.org_id, sidecar_id, leased_s)
+    sql = "SELECT spendra.end_lost($1, $2, NULL, 'why', 'ann')"
+    async with loss.desk.database.transaction():  # now() stands still in it
+        await loss.desk.database.execute(
+            "UPDATE spendra.reservations SET lost_at = now() - make_interval(secs => $2)"
+            " WHERE org_id = $1",
+            loss.desk.org_id,
+            aged_s,
+        )
+        assert await loss.desk.database.fetchval(sql, loss.desk.org_id, loss.held.id) == ended
+    assert await loss.desk.totals(loss.tight) == (0, 0 if ended else 400)
 
 
 async def test_a_settlement_that_races_with_the_rule_is_not_lost(loss: Loss) -> None:

@@ -53,8 +53,8 @@ class Life:
             Event.GIVE_UP: lambda: self.call("give_up($1, $2, 'not_sent')"),
             Event.LAPSE: lambda: self.call("label_lost($1)", named=False),
             Event.RULE: lambda: self.call("post_lost($1, 0)", named=False),
-            Event.RELEASE: lambda: self.call("end_lost($1, $2, NULL, 'why', 'ann')"),
-            Event.POST_BY_HAND: lambda: self.call("end_lost($1, $2, 3, 'why', 'ann')"),
+            Event.RELEASE: lambda: self.by_hand("NULL"),
+            Event.POST_BY_HAND: lambda: self.by_hand("3"),
             Event.ADJUST: self.adjust,
         }
         await steps[event]()
@@ -66,6 +66,10 @@ class Life:
             self.desk.org_id,
             *values,
         )
+
+    async def by_hand(self, cost: str) -> None:
+        await self.desk.age_lost()
+        await self.call(f"end_lost($1, $2, {cost}, 'why', 'ann')")
 
     async def adjust(self) -> None:
         if await self.state() in {State.POSTED, State.VOIDED}:

@@ -14,7 +14,7 @@ SQL = statements("adjustments")
 async def end(
     pool: Pool, org_id: str, reservation_id: UUID, cost_nanousd: int | None, reason: str, by: str
 ) -> dict[str, Any]:
-    """Release it (`cost_nanousd` None) or post it at a cost. Raises Refusal unless it is lost."""
+    """Release it (`cost_nanousd` None) or post it at a cost. Raises Refusal while it may leave."""
     arguments = (org_id, reservation_id, cost_nanousd, reason, by)
     outcome = await pool.fetchval(SQL["end_lost"], *arguments)
     if outcome is None:
@@ -28,8 +28,14 @@ async def end(
 
 
 async def _refuse(pool: Pool, org_id: str, reservation_id: UUID) -> None:
-    if await pool.fetchval(SQL["open_state"], org_id, reservation_id) is None:
+    found = await pool.fetchrow(SQL["open_state"], org_id, reservation_id)
+    if found is None:
         refuse_missing("open reservation", str(reservation_id))
+    if found["state"] == "lost":
+        refuse_conflict(
+            f"The reservation can be ended from {found['endable_at'].isoformat()} on: until then"
+            " its sidecar, if it only slept, may still send the request."
+        )
     refuse_conflict("The reservation is not lost: its sidecar is alive and will settle it.")
 
 

@@ -33,7 +33,8 @@ FROM spendra.adjustments WHERE org_id = $1 AND decision_id = ANY ($2::uuid[])
 ORDER BY booked_at, adjustment_id;
 
 -- name: open_state
-SELECT state FROM spendra.reservations WHERE org_id = $1 AND reservation_id = $2;
+SELECT state, spendra.endable_at(org_id, sidecar_id, lost_at) AS endable_at
+FROM spendra.reservations WHERE org_id = $1 AND reservation_id = $2;
 
 -- name: end_lost
 SELECT spendra.end_lost($1, $2, $3, $4, $5);

@@ -174,6 +174,7 @@ CREATE TABLE spendra.sidecar_leases (
     incarnation  text NOT NULL,
     started_at   timestamptz NOT NULL DEFAULT now(),
     expires_at   timestamptz NOT NULL,
+    lease_s      integer NOT NULL,
     released     boolean NOT NULL DEFAULT false,
     PRIMARY KEY (org_id, sidecar_id)
 );

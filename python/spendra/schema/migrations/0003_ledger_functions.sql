@@ -465,10 +465,10 @@ $$;
 CREATE FUNCTION spendra.renew_lease(
     p_org text, p_sidecar text, p_incarnation text, p_seconds integer
 ) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
-    INSERT INTO sidecar_leases (org_id, sidecar_id, incarnation, expires_at)
-    VALUES (p_org, p_sidecar, p_incarnation, now() + make_interval(secs => p_seconds))
+    INSERT INTO sidecar_leases (org_id, sidecar_id, incarnation, expires_at, lease_s)
+    VALUES (p_org, p_sidecar, p_incarnation, now() + make_interval(secs => p_seconds), p_seconds)
     ON CONFLICT (org_id, sidecar_id) DO UPDATE
-        SET expires_at = EXCLUDED.expires_at, incarnation = EXCLUDED.incarnation, released = false,
+        SET expires_at = EXCLUDED.expires_at, lease_s = EXCLUDED.lease_s, incarnation = EXCLUDED.incarnation, released = false,
             started_at = CASE WHEN sidecar_leases.incarnation = EXCLUDED.incarnation
                          THEN sidecar_leases.started_at ELSE now() END
 $$;

@@ -122,8 +122,17 @@ BEGIN
     RETURN booked;
 END $$;
 
+-- When an operator may end a lost reservation: a lease after its label, since a sidecar that only
+-- slept may send what it reserved until it is a lease old. 15 s: the default, where none is known.
+CREATE FUNCTION spendra.endable_at(p_org text, p_sidecar text, p_lost_at timestamptz)
+RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+    SELECT p_lost_at + make_interval(secs => COALESCE(
+        (SELECT lease_s FROM sidecar_leases WHERE org_id = p_org AND sidecar_id = p_sidecar), 15))
+$$;
+
 -- Ends a lost reservation by an operator's word: released (p_cost null) or posted at an amount.
--- Returns its outcome, or nothing when it is not lost.
+-- Returns its outcome, or nothing when it is not lost or may not be ended yet.
 CREATE FUNCTION spendra.end_lost(
     p_org text, p_reservation uuid, p_cost bigint, p_reason text, p_by text
 ) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
@@ -132,7 +141,8 @@ DECLARE
     outcome text := CASE WHEN p_cost IS NULL THEN 'voided' ELSE 'posted' END;
 BEGIN
     SELECT r.requested_model INTO model FROM reservations r
-    WHERE r.org_id = p_org AND r.reservation_id = p_reservation AND r.state = 'lost' FOR UPDATE;
+    WHERE r.org_id = p_org AND r.reservation_id = p_reservation AND r.state = 'lost'
+      AND endable_at(p_org, r.sidecar_id, r.lost_at) <= now() FOR UPDATE;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
