@@ -74,6 +74,16 @@ class Books:
         """Nobody here holds a lease, so everything open is lost."""
         await self.connection.execute("SELECT spendra.label_lost($1)", self._org_id)
 
+    async def reconcile_at(self, *moments: str) -> None:
+        """Balances were found wrong at each of them (ISO 8601)."""
+        for moment in moments:
+            await self.connection.execute(
+                "INSERT INTO spendra.reconciliations (org_id, reconciled_at, generation, findings)"
+                ' VALUES ($1, $2, \'closed\', \'[{"kind": "account", "drift_nanousd": 5}]\')',
+                self._org_id,
+                datetime.fromisoformat(moment),
+            )
+
     async def age_lost(self) -> None:
         """What is lost has been for an hour, so an operator may end it."""
         await self.connection.execute(

@@ -127,6 +127,11 @@ async def test_lost_money_is_shown_and_released_by_hand(
     shown = org.get(f"/v1/budgets/{budget}/spend")
     assert (shown["settled_nanousd"], shown["held_nanousd"], shown["lost_nanousd"]) == (0, 0, 0)
     assert org.get(f"/v1/decisions/{decision}")["reason"] == "released_by_hand"
+    ended = org.get("/v1/lost-endings")["items"]
+    assert [(one["reservation_id"], one["outcome"], one["cost_nanousd"]) for one in ended] == [
+        (str(reservation), "voided", 0)
+    ]
+    assert ended[0]["reason"] == body["reason"]
     org.post(path, body, 404)
 
 
@@ -139,6 +144,16 @@ async def test_lost_money_is_posted_at_what_is_known(
     body = {"amount_usd": "0.0000003", "reason": "from the provider's log"}
     assert org.post(f"/v1/reservations/{reservation}/post", body, 200)["cost_nanousd"] == 300
     assert settled(org, budget) == 300
+
+
+async def test_reconciliations_are_listed_newest_first(org: Organization, books: Books) -> None:
+    await books.reconcile_at("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z")
+    first = org.get("/v1/reconciliations?limit=1")
+    rest = org.get(f"/v1/reconciliations?limit=1&cursor={first['next_cursor']}")
+    days = [one["reconciled_at"][:10] for one in first["items"] + rest["items"]]
+    assert days == ["2026-11-02", "2026-11-01"]
+    assert first["items"][0]["findings"] == [{"kind": "account", "drift_nanousd": 5}]
+    assert rest["next_cursor"] is None
 
 
 def test_the_rule_for_lost_money_is_set(org: Organization) -> None:

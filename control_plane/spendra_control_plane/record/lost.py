@@ -1,5 +1,6 @@
 """Lost reservations: what becomes of them by rule, and how an operator ends one."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,20 @@ async def _refuse(pool: Pool, org_id: str, reservation_id: UUID) -> None:
             " its sidecar, if it only slept, may still send the request."
         )
     refuse_conflict("The reservation is not lost: its sidecar is alive and will settle it.")
+
+
+async def endings(
+    pool: Pool, org_id: str, before: tuple[datetime, UUID] | None, limit: int
+) -> list[dict[str, Any]]:
+    """What operators ended by hand, newest first."""
+    rows = await pool.fetch(SQL["lost_endings"], org_id, *(before or (None, None)), limit)
+    return [
+        {
+            **{name: value for name, value in row.items() if name != "cost_nanousd"},
+            **amount("cost", row["cost_nanousd"]),
+        }
+        for row in rows
+    ]
 
 
 async def rule(pool: Pool, org_id: str) -> dict[str, Any]:

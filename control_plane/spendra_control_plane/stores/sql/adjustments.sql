@@ -45,3 +45,14 @@ SELECT lost_rule, lost_after_s FROM spendra.organizations WHERE id = $1;
 -- name: set_lost_rule
 UPDATE spendra.organizations SET lost_rule = $2, lost_after_s = $3 WHERE id = $1
 RETURNING lost_rule, lost_after_s;
+
+-- name: lost_endings
+SELECT reservation_id, ended_at, ended_by, outcome, cost_nanousd, reason
+FROM spendra.lost_endings
+WHERE org_id = $1 AND ($2::timestamptz IS NULL OR (ended_at, reservation_id) < ($2, $3::uuid))
+ORDER BY ended_at DESC, reservation_id DESC LIMIT $4;
+
+-- name: reconciliations
+SELECT reconciled_at, generation, findings FROM spendra.reconciliations
+WHERE org_id = $1 AND ($2::timestamptz IS NULL OR reconciled_at < $2)
+ORDER BY reconciled_at DESC LIMIT $3;
