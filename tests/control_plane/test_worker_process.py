@@ -69,6 +69,7 @@ async def test_two_workers_seal_and_watch_the_books(
     assert {row["chain"]: row["rows"] for row in chains} == {
         "spend_events": 1,
         "ledger_entries": 8,
+        "audit": 4,
     }
 
 

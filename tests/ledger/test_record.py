@@ -14,7 +14,7 @@ from spendra_control_plane.stores.postgres import Pool, open_pool
 from spendra_control_plane.worker.sealing import Sealer, horizon
 from tests.ledger.conftest import Desk, account, posted, reservation, settle, voided
 
-CHAINS = ("spend_events", "ledger_entries", "adjustments")
+CHAINS = ("spend_events", "ledger_entries", "adjustments", "audit")
 
 
 @pytest.fixture
@@ -230,9 +230,10 @@ async def test_what_was_done_to_an_export_is_named(
             "cost 44, expensed 40",
         ),
         ("spend_events.jsonl", b'"outcome": "posted"', b'"outcome": "voided"', "voided at 10"),
+        ("audit.jsonl", b'"action": "insert"', b'"action": "update"', "audit: seal 1: row"),
     ],
 )
-async def test_sums_are_checked_besides_the_chains(
+async def test_a_changed_export_is_named(
     record: Record, tmp_path: Path, file: str, old: bytes, new: bytes, problem: str
 ) -> None:
     directory = await record.export(tmp_path / "export")
@@ -265,8 +266,13 @@ async def test_an_export_that_cannot_be_read_says_why(record: Record, tmp_path: 
 async def test_an_export_holds_the_canonical_rows(record: Record, tmp_path: Path) -> None:
     directory = await record.export(tmp_path / "export")
     manifest = json.loads((directory / "manifest.json").read_text())
-    assert manifest["rows"] == {"spend_events": 6, "ledger_entries": 34, "adjustments": 0}
-    assert set(manifest["heads"]) == {"spend_events", "ledger_entries"}
+    assert manifest["rows"] == {
+        "spend_events": 6,
+        "ledger_entries": 34,
+        "adjustments": 0,
+        "audit": 1,
+    }
+    assert set(manifest["heads"]) == {"spend_events", "ledger_entries", "audit"}
     text = (directory / "spend_events.jsonl").read_text()
     rows = [json.loads(line) for line in text.splitlines()]
     assert [row["cost_nanousd"] for row in rows] == [10, 20, 0, 30, 40, 50]

@@ -20,6 +20,7 @@ _KEYS = {
     "spend_events": "reservation_id",
     "ledger_entries": "entry_id",
     "adjustments": "adjustment_id",
+    "audit": "id",
 }
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from spendra.chains.merkle import leaf_hash, root
 
-CHAINS = ("spend_events", "ledger_entries", "adjustments")
+CHAINS = ("spend_events", "ledger_entries", "adjustments", "audit")
 """Tables of schema `spendra` that are sealed, each in a chain of its own per organization."""
 GENESIS = "0" * 64
 """What the first seal of a chain names as the one before it."""

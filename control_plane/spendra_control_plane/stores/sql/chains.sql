@@ -19,6 +19,11 @@ SELECT batch_id, adjustment_id::text AS key, jsonb_strip_nulls(to_jsonb(r))::tex
 FROM spendra.adjustments r
 WHERE org_id = $1 AND batch_id > $2 AND batch_id <= $3 ORDER BY batch_id, adjustment_id LIMIT $4;
 
+-- name: audit
+SELECT batch_id, id::text AS key, jsonb_strip_nulls(to_jsonb(r))::text AS line
+FROM spendra.audit r
+WHERE org_id = $1 AND batch_id > $2 AND batch_id <= $3 ORDER BY batch_id, id LIMIT $4;
+
 -- name: issued
 -- The newest batch that anybody has taken.
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM spendra.batches;
@@ -58,7 +63,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::text::timestamptz, decode($8, 'hex'), decode
 SELECT greatest(
     (SELECT coalesce(max(batch_id), 0) FROM spendra.spend_events WHERE org_id = $1),
     (SELECT coalesce(max(batch_id), 0) FROM spendra.ledger_entries WHERE org_id = $1),
-    (SELECT coalesce(max(batch_id), 0) FROM spendra.adjustments WHERE org_id = $1));
+    (SELECT coalesce(max(batch_id), 0) FROM spendra.adjustments WHERE org_id = $1),
+    (SELECT coalesce(max(batch_id), 0) FROM spendra.audit WHERE org_id = $1));
 
 -- name: accounts
 SELECT a.account_id, a.opening_nanousd, (a.settled_nanousd + coalesce((

@@ -15,8 +15,10 @@ CREATE TABLE spendra.audit (
     subject text NOT NULL,
     before jsonb,
     after jsonb,
+    batch_id bigint NOT NULL DEFAULT nextval('spendra.batches'),
     PRIMARY KEY (org_id, id)
 );
+CREATE INDEX audit_by_batch ON spendra.audit (org_id, batch_id);
 CREATE INDEX audit_by_subject ON spendra.audit (org_id, what, subject, id);
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON spendra.audit
     FOR EACH ROW EXECUTE FUNCTION spendra.refuse_change();
