@@ -160,7 +160,7 @@ class Oracle:
         counted = self.case.get("body_tokens")
         text = len(sent) if counted is None else min(len(sent), counted + 32)
         bound = text + 1024 * tools if self._is_bounded_by_bytes() else window
-        if bound is None:
+        if bound is None and self.price["input_nanousd"]:
             yield "input_unbounded"
         self.outcome["input_bound_tokens"] = bound or 0
         tokens = estimate if self._is_bounded_by_bytes() else (bound or 0)

@@ -66,7 +66,7 @@ async def _burst_and_watch(
     system: System, key: str, budget_id: str
 ) -> tuple[list[httpx.Response], list[dict[str, Any]]]:
     """Calls slow enough that all of the admitted ones are held at the same time."""
-    calling = asyncio.create_task(burst(system, key, 200, {"x-simulate": "delay-ms=1500"}))
+    calling = asyncio.create_task(burst(system, key, 200, {"x-simulate": "delay-ms=6000"}))
     samples = []
     while not calling.done():
         samples.append(await asyncio.to_thread(system.spend, budget_id))

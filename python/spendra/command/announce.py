@@ -25,6 +25,8 @@ class Running(msgspec.Struct, kw_only=True):
     budget_id: str
     database_url: str
     redis_url: str
+    data_dir: str
+    """Where the master key is, among others."""
     pids: dict[str, int]
 
 

@@ -85,6 +85,11 @@ class DataDir:
         write_private(self._secrets_file, text)
 
 
+def master_key_in(path: Path) -> str:
+    """The master key of a data directory that another process uses. Raises CommandError."""
+    return _load(path / "secrets.json").master_key
+
+
 def _make(path: Path) -> None:
     """With a mode only where we make it: an existing directory is the person's own."""
     if not path.exists():

@@ -183,6 +183,7 @@ class _System:
             budget_id=organization.budget_id or "",
             database_url=self._database_url,
             redis_url=self._redis_url,
+            data_dir=str(self._options.data_dir.resolve()),
             pids={},
         )
         self._changed()

@@ -16,16 +16,13 @@ import msgspec
 
 from spendra.command import ports
 from spendra.command.announce import Running
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.command.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError
+from spendra.command.data_dir import master_key_in
 from spendra.command.prove.plan import VICTIMS, Plan
 
 _STARTED_WITHIN_S: Final = 120.0
-_SETTINGS: Final = {
-    "SPENDRA_LEASE_S": "3",
-    "SPENDRA_LOST_AFTER_S": "3",
-    "SPENDRA_SHUTDOWN_GRACE_S": "5",
-}
-"""Short, so that what a killed sidecar held is ended while we watch."""
+_SETTINGS: Final = {"SPENDRA_LEASE_S": "3", "SPENDRA_SHUTDOWN_GRACE_S": "5"}
+"""Short, so that what a killed sidecar held is lost while we watch."""
 _CREDENTIALS: Final = ("OPENAI_API_KEY", "SPENDRA_ADMIN_TOKEN", "SPENDRA_MASTER_KEY")
 
 
@@ -81,7 +78,19 @@ class Product:
             raise CommandError(EX_UNAVAILABLE, f"there is no {victim} here that may be killed.")
         return found
 
+    def _check_victims(self) -> None:
+        """Before anything starts: of what was found only embedded stores may be killed."""
+        if self._stores is None:
+            return
+        for victim in {"redis", "postgres"} & set(self._plan.victims):
+            if VICTIMS[victim] not in self._stores.pids:
+                sentence = (
+                    f"the {victim} of {self._plan.up_file} is not embedded, so it is not killed."
+                )
+                raise CommandError(EX_USAGE, sentence)
+
     def _start(self) -> None:
+        self._check_victims()
         port = self.provider_url.rpartition(":")[2]
         self._spawn("simulate-provider", "--port", port)
         words = ["--sidecars", str(self._plan.sidecars), "--upstream"]
@@ -99,12 +108,19 @@ class Product:
         if self._stores is not None:
             env["SPENDRA_DATABASE_URL"] = self._stores.database_url
             env["SPENDRA_REDIS_URL"] = self._stores.redis_url
+            env["SPENDRA_MASTER_KEY"] = self._master_key(self._stores)
         with (self._directory / "out").open("ab") as output:
             child = subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-m", "spendra.command", *words],
                 cwd=self._directory, env=env, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         self._children.append(child)
+
+    @staticmethod
+    def _master_key(running: Running) -> str:
+        """The one that sealed what is in their database."""
+        given = os.environ.get("SPENDRA_MASTER_KEY")
+        return given or master_key_in(Path(running.data_dir))
 
     def _answers(self) -> bool:
         try:
