@@ -115,14 +115,26 @@ class Callers:
         answer.raise_for_status()
         decision = answer.headers["x-spendra-decision-id"]
         while True:
-            found = (await self._admin.get(f"/v1/decisions/{decision}")).raise_for_status().json()
+            told = await self._reached("GET", f"/v1/decisions/{decision}", None)
+            found = told.raise_for_status().json()
             if found["state"] == "posted":
                 return _Cost(found["reserved_nanousd"], found["cost_nanousd"])
             await asyncio.sleep(0.05)
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = await self._admin.post(path, json=body)
+        answer = await self._reached("POST", path, body)
         return dict(answer.raise_for_status().json())
+
+    async def _reached(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        """Of a control plane that was killed a moment ago, once it listens again."""
+        give_up = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return await self._admin.request(method, path, json=body)
+            except httpx.ConnectError:
+                if time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.1)
 
 
 class _Cost(NamedTuple):
