@@ -18,7 +18,17 @@ STRUCK = {
     ),
     "": (
         *("control plane", "two workers", "two rebuilders", "lowered", "deleted", "created"),
-        *("revoked", "rolling over", "hangs up", "upstream cuts", "never", "above the bound"),
+        *(
+            "revoked",
+            "rolling over",
+            "hangs up",
+            "upstream cuts",
+            "upstream hangs",
+            "answers late",
+            "usage twice",
+            "never",
+            "above the bound",
+        ),
     ),
 }
 """Who is struck, and by what."""

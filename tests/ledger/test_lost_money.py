@@ -94,6 +94,9 @@ async def test_the_rule_ends_what_is_lost(
     await loss.happen(kind)
     await loss.rule(rule)
     assert await sweep.post_lost(loss.pool, loss.desk.org_id, 3600) == 0
+    if rule != "worst_case":
+        assert await sweep.post_lost(loss.pool, loss.desk.org_id, 0) == 0, "it may still leave"
+        await loss.desk.age_lost()
     assert await sweep.post_lost(loss.pool, loss.desk.org_id, 0) == 1
     assert await loss.event() == event
     await loss.audit()

@@ -520,6 +520,8 @@ BEGIN
         FROM reservations r JOIN organizations o ON o.id = r.org_id
         WHERE r.org_id = p_org AND r.state = 'lost'
           AND r.lost_at < now() - make_interval(secs => COALESCE(o.lost_after_s, p_after_seconds))
+          -- Nothing is freed that a sidecar which only slept may still send.
+          AND (o.lost_rule = 'worst_case' OR endable_at(p_org, r.sidecar_id, r.lost_at) <= now())
         LIMIT 1000 FOR UPDATE OF r SKIP LOCKED
     LOOP
         PERFORM CASE due.rule
