@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from spendra.auditor import audit
+from spendra.balances import keys
 from spendra_control_plane.stores.redis import open_floor
 from spendra_control_plane.worker.holds import Holds, open_client
 from spendra_sidecar.ledger.ledger import Ledger
@@ -172,6 +174,22 @@ async def test_the_control_planes_clients_work_on_a_cluster(
     await floor.close()
     await client.aclose()
     assert await ledger.reserve(reservation(1, TIGHT, policy_version=9)) == Held((31,))
+
+
+async def test_the_auditor_sees_the_balances_of_a_cluster(
+    desk: Desk, cluster: ValkeyCluster
+) -> None:
+    ledger, held = desk.sidecar(), reservation(100, TIGHT)
+    await ledger.reserve(held)
+    await settle(ledger, held, posted(30))
+    client = open_client(cluster.url)
+    assert await audit(desk.database, client, desk.org_id, idle=True) == []
+    taken = keys(desk.org_id, await generation_of(desk)).taken
+    await client.hincrby(taken, TIGHT.id, -1)
+    found = await audit(desk.database, client, desk.org_id)
+    drifts = {finding.kind: finding.figures["drift_nanousd"] for finding in found}
+    assert drifts == {"redis_below_postgres": -1, "redis_disagrees_with_itself": -1}
+    await client.aclose()
 
 
 async def generation_of(desk: Desk) -> str:
