@@ -119,6 +119,31 @@ def test_a_body_that_was_cut_is_not_taken_for_whole(run: Run, length: int | None
     run(test)
 
 
+def test_a_body_that_was_cut_while_a_piece_waits_is_not_taken_for_whole(run: Run) -> None:
+    async def test() -> None:
+        read_on = asyncio.Event()
+        received: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def slow(talk: Talk) -> None:
+            await read_on.wait()
+            received.set_result(await talk.rest())
+
+        async with upstream(slow) as url:
+            with attached() as relay:
+                upload = relay.upload()
+                _, head = start(relay, url, body=upload)
+                pushing = asyncio.ensure_future(push(upload, PIECE))
+                while (await asyncio.wait([pushing], timeout=1))[0]:
+                    pushing = asyncio.ensure_future(push(upload, PIECE))
+                upload.cut()
+                read_on.set()
+                with pytest.raises(UpstreamError):
+                    await head
+                assert not (await received).endswith(b"0\r\n\r\n")
+
+    run(test)
+
+
 def test_an_upload_is_sent_with_one_request(run: Run) -> None:
     async def test() -> None:
         async with upstream(_echo_size) as url:

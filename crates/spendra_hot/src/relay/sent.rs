@@ -1,20 +1,24 @@
 //! Request bodies: whole, or in pieces as the caller sends them.
 
 use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body_util::channel::{Channel, Sender};
 use http_body_util::{Either, Full};
 use hyper::body::Frame;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::{Completions, lock};
 
 /// Pieces that wait for the upstream to take them.
 const PIECES: usize = 4;
 
-pub(super) type Sent = Either<Full<Bytes>, Channel<Bytes, io::Error>>;
+pub(super) type Sent = Either<Full<Bytes>, Pieces>;
 
 /// What a request is sent with.
 #[derive(Debug)]
@@ -23,10 +27,6 @@ pub enum Body {
     /// Of so many bytes, where that is known.
     Pieces(Pieces, Option<u64>),
 }
-
-/// The end of an [`Upload`] that the upstream reads.
-#[derive(Debug)]
-pub struct Pieces(Channel<Bytes, io::Error>);
 
 impl Body {
     pub(super) fn length(&self) -> Option<u64> {
@@ -39,8 +39,33 @@ impl Body {
     pub(super) fn into_sent(self) -> Sent {
         match self {
             Self::Whole(bytes) => Either::Left(Full::new(bytes)),
-            Self::Pieces(pieces, _) => Either::Right(pieces.0),
+            Self::Pieces(pieces, _) => Either::Right(pieces),
         }
+    }
+}
+
+/// The end of an [`Upload`] that the upstream reads.
+#[derive(Debug)]
+pub struct Pieces {
+    coming: Receiver<Bytes>,
+    is_whole: Arc<AtomicBool>,
+}
+
+impl hyper::body::Body for Pieces {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    /// A part must not pass for the whole: without [`Upload::finish`] the end is an error.
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let piece = ready!(self.coming.poll_recv(cx));
+        Poll::Ready(match piece {
+            Some(piece) => Some(Ok(Frame::data(piece))),
+            None if self.is_whole.load(Ordering::Acquire) => None,
+            None => Some(Err(io::Error::other("the caller sent no more"))),
+        })
     }
 }
 
@@ -56,10 +81,12 @@ pub enum Pushed {
 }
 
 /// The caller's end of a body that is sent in pieces. Dropped before [`Self::finish`], it cuts
-/// the request: a part must not pass for the whole.
+/// the request.
 pub struct Upload {
     id: u64,
-    sender: Arc<Mutex<Option<Sender<Bytes, io::Error>>>>,
+    /// None once the body has ended.
+    sender: Mutex<Option<Sender<Bytes>>>,
+    is_whole: Arc<AtomicBool>,
     outcome: Arc<Mutex<Pushed>>,
     runtime: Handle,
     completions: Arc<Completions>,
@@ -67,15 +94,21 @@ pub struct Upload {
 
 impl Upload {
     pub(super) fn new(id: u64, runtime: Handle, completions: Arc<Completions>) -> (Self, Pieces) {
-        let (sender, channel) = Channel::new(PIECES);
+        let (sender, coming) = mpsc::channel(PIECES);
+        let is_whole = Arc::<AtomicBool>::default();
+        let pieces = Pieces {
+            coming,
+            is_whole: Arc::clone(&is_whole),
+        };
         let upload = Self {
             id,
-            sender: Arc::new(Mutex::new(Some(sender))),
+            sender: Mutex::new(Some(sender)),
+            is_whole,
             outcome: Arc::new(Mutex::new(Pushed::Taken)),
             runtime,
             completions,
         };
-        (upload, Pieces(channel))
+        (upload, pieces)
     }
 
     pub fn id(&self) -> u64 {
@@ -84,47 +117,47 @@ impl Upload {
 
     /// One piece after the other: not before the last one was taken.
     pub fn push(&self, piece: Bytes) -> Pushed {
-        let Some(mut sender) = lock(&self.sender).take() else {
+        let Some(sender) = lock(&self.sender).clone() else {
             return Pushed::Unwanted;
         };
-        let piece = match sender.try_send(Frame::data(piece)) {
-            Ok(()) => {
-                *lock(&self.sender) = Some(sender);
-                return Pushed::Taken;
+        match sender.try_send(piece) {
+            Ok(()) => Pushed::Taken,
+            Err(TrySendError::Closed(_)) => Pushed::Unwanted,
+            Err(TrySendError::Full(piece)) => {
+                self.wait(sender, piece);
+                Pushed::Waiting
             }
-            Err(frame) => frame.into_data().unwrap_or_default(),
-        };
+        }
+    }
+
+    fn wait(&self, sender: Sender<Bytes>, piece: Bytes) {
         *lock(&self.outcome) = Pushed::Waiting;
-        let (home, outcome) = (Arc::clone(&self.sender), Arc::clone(&self.outcome));
         let (id, completions) = (self.id, Arc::clone(&self.completions));
+        let outcome = Arc::clone(&self.outcome);
         self.runtime.spawn(async move {
-            let pushed = if sender.send_data(piece).await.is_ok() {
-                *lock(&home) = Some(sender);
+            let is_taken = sender.send(piece).await.is_ok();
+            *lock(&outcome) = if is_taken {
                 Pushed::Taken
             } else {
                 Pushed::Unwanted
             };
-            *lock(&outcome) = pushed;
             completions.push(id);
         });
-        Pushed::Waiting
     }
 
-    /// What became of the last piece.
+    /// What became of the last piece that had to wait.
     pub fn outcome(&self) -> Pushed {
         *lock(&self.outcome)
     }
 
     /// The body is whole.
     pub fn finish(&self) {
-        drop(lock(&self.sender).take());
+        self.is_whole.store(true, Ordering::Release);
+        self.end();
     }
-}
 
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if let Some(sender) = lock(&self.sender).take() {
-            sender.abort(io::Error::other("the caller sent no more"));
-        }
+    /// It ends here: cut, unless it was finished before.
+    pub fn end(&self) {
+        drop(lock(&self.sender).take());
     }
 }

@@ -11,8 +11,7 @@ use crate::relay::{Body, Pushed, Upload};
 
 #[pyclass(frozen, name = "Upload", module = "spendra._hot")]
 pub struct PyUpload {
-    upload: Mutex<Option<Upload>>,
-    id: u64,
+    upload: Upload,
     body: Mutex<Option<Body>>,
     desk: Arc<Desk>,
 }
@@ -23,38 +22,33 @@ impl PyUpload {
         let this = slf.get();
         // Before the piece is sent: it may be taken at once.
         this.desk.expect(future, Until::Room(slf.clone().unbind()));
-        let pushed = this.with(|upload| upload.push(Bytes::copy_from_slice(piece)));
+        let pushed = this.upload.push(Bytes::copy_from_slice(piece));
         if pushed != Pushed::Waiting {
-            this.desk.forget(this.id);
+            this.desk.forget(this.id());
         }
         told(slf.py(), pushed).unwrap_or_else(|| slf.py().None())
     }
 
     fn finish(&self) {
-        self.with(|upload| {
-            upload.finish();
-            Pushed::Unwanted
-        });
+        self.upload.finish();
     }
 
     fn cut(&self) {
-        let cut = self.lock().take();
-        drop(cut);
+        self.upload.end();
     }
 }
 
 impl PyUpload {
     pub fn new((upload, body): (Upload, Body), desk: Arc<Desk>) -> Self {
         Self {
-            id: upload.id(),
-            upload: Mutex::new(Some(upload)),
+            upload,
             body: Mutex::new(Some(body)),
             desk,
         }
     }
 
     pub fn id(&self) -> u64 {
-        self.id
+        self.upload.id()
     }
 
     /// Once: a body is sent with one request.
@@ -65,15 +59,7 @@ impl PyUpload {
 
     /// Whether the last piece was taken; nothing while it waits.
     pub fn outcome(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        told(py, self.with(Upload::outcome))
-    }
-
-    fn with(&self, act: impl FnOnce(&Upload) -> Pushed) -> Pushed {
-        self.lock().as_ref().map_or(Pushed::Unwanted, act)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Upload>> {
-        self.upload.lock().unwrap_or_else(PoisonError::into_inner)
+        told(py, self.upload.outcome())
     }
 }
 
