@@ -29,7 +29,8 @@ for at = FIXED_ARGUMENTS + 1, #ARGV, 2 do
 end
 local joined = {}
 for account in rest:match('[^:]*$'):gmatch('[^,]+') do
-  if not named[account] then joined[#joined + 1] = account end
+  local has = not named[account] and redis.call('HGET', KEYS[4], account)
+  if has then joined[account] = has end
 end
 local taken, limits = {}, {}
 if #ids > 0 then
@@ -45,19 +46,14 @@ if number == tonumber(extensions) + 1 then
       return {'EXHAUSTED', position, taken[position], settled, limit}
     end
   end
-  for _, account in ipairs(joined) do
-    local has = redis.call('HGET', KEYS[4], account)
+  for account, has in pairs(joined) do
     local limit = newest('0:', redis.call('HGET', KEYS[6], account))
-    if has and limit ~= '' and room(limit, has) < additional then return {'NONE'} end
+    if limit ~= '' and room(limit, has) < additional then return {'NONE'} end
   end
   local grown = string.format('%.0f', tonumber(held) + additional)
   redis.call('HSET', KEYS[3], ARGV[1], table.concat({grown, since, ARGV[2], rest}, ':'))
   for _, account in ipairs(ids) do redis.call('HINCRBY', KEYS[4], account, ARGV[3]) end
-  for _, account in ipairs(joined) do
-    if redis.call('HEXISTS', KEYS[4], account) == 1 then
-      redis.call('HINCRBY', KEYS[4], account, ARGV[3])
-    end
-  end
+  for account in pairs(joined) do redis.call('HINCRBY', KEYS[4], account, ARGV[3]) end
   if #ids > 0 then taken = redis.call('HMGET', KEYS[4], unpack(ids)) end
 end
 return {'HELD', unpack(taken)}

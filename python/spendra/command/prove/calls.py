@@ -61,14 +61,16 @@ class Callers:
         self.other_key = ""
 
     async def __aenter__(self) -> Self:
-        made = await self._post("/v1/keys", {"name": "proof", "scope": {"project": "proof"}})
+        made = await self._tell(
+            "POST", "/v1/keys", {"name": "proof", "scope": {"project": "proof"}}
+        )
         self.other_key = made["key"]
         # Of our organization only: what a killed sidecar held is to end while we watch.
         rule = {"rule": "worst_case", "after_s": _LOST_AFTER_S}
-        (await self._reached("PUT", "/v1/settings/lost", rule)).raise_for_status()
+        await self._tell("PUT", "/v1/settings/lost", rule)
         # The budget of a first start is none of the proof's.
         path, wide = f"/v1/budgets/{self._running.budget_id}", {"limit_usd": _NO_HINDRANCE_USD}
-        (await self._reached("PATCH", path, wide)).raise_for_status()
+        await self._tell("PATCH", path, wide)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -79,18 +81,18 @@ class Callers:
     async def budget_for(self, calls: int) -> Budget:
         """A budget that has room for exactly so many of our calls, and a key under it."""
         scope = {"project": f"proof-{next(self._serial)}"}
-        key = await self._post("/v1/keys", {"name": scope["project"], "scope": scope})
+        key = await self._tell("POST", "/v1/keys", {"name": scope["project"], "scope": scope})
         one = await self._worst_case(key["key"])
         # It is made afterwards, and starts from what the first call has cost.
         limit = calls * one.reserved_nanousd + one.reserved_nanousd // 2 + one.cost_nanousd
         body = {"name": scope["project"], "scope": scope, "period": "none", "kind": "hard"}
         usd = str(Decimal(limit) / 10**9)
-        budget = await self._post("/v1/budgets", body | {"limit_usd": usd})
+        budget = await self._tell("POST", "/v1/budgets", body | {"limit_usd": usd})
         return Budget(budget["id"], key["key"], key["id"], limit)
 
     async def close(self, budget: Budget) -> None:
         """Nothing of it can be spent afterwards."""
-        await self._post(f"/v1/keys/{budget.key_id}/revoke", {})
+        await self._tell("POST", f"/v1/keys/{budget.key_id}/revoke", {})
 
     async def call(self, key: str, count: int) -> Answers:
         """So many calls at once, in turn over the sidecars."""
@@ -123,22 +125,20 @@ class Callers:
         answer.raise_for_status()
         decision = answer.headers["x-spendra-decision-id"]
         while True:
-            told = await self._reached("GET", f"/v1/decisions/{decision}", None)
-            found = told.raise_for_status().json()
+            found = await self._tell("GET", f"/v1/decisions/{decision}")
             if found["state"] == "posted":
                 return _Cost(found["reserved_nanousd"], found["cost_nanousd"])
             await asyncio.sleep(0.05)
 
-    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = await self._reached("POST", path, body)
-        return dict(answer.raise_for_status().json())
-
-    async def _reached(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
-        """Of a control plane that was killed a moment ago, once it listens again."""
+    async def _tell(
+        self, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What the control plane answers: once it listens again, if it was killed a moment ago."""
         give_up = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                return await self._admin.request(method, path, json=body)
+                answer = await self._admin.request(method, path, json=body)
+                return dict(answer.raise_for_status().json())
             except httpx.ConnectError:
                 if time.monotonic() > give_up:
                     raise

@@ -348,11 +348,8 @@ BEGIN
     IF (SELECT generation FROM generations WHERE org_id = p_org) IS DISTINCT FROM p_generation THEN
         RETURN;
     END IF;
-    -- A settlement under way ends first, and is in the sum; one that comes later finds the account.
-    PERFORM FROM reservations r
-    WHERE r.org_id = p_org AND r.reservation_id IN (
-        SELECT j.reservation_id FROM joining(p_org, p_account, p_budget, p_start, p_end) j)
-    ORDER BY r.reservation_id FOR UPDATE;
+    -- It waits for the rows: a settlement under way ends first, and is in the sum of the next
+    -- statement; one that comes later finds the account.
     UPDATE reservations r SET account_ids = r.account_ids || found.accounts
     FROM (SELECT j.reservation_id, array_agg(j.account) AS accounts
           FROM joining(p_org, p_account, p_budget, p_start, p_end) j
