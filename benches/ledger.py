@@ -23,7 +23,6 @@ import uvloop
 from benches import load, spendra
 from benches.gateway import Ports, free_port
 from benches.load import Upstream
-from spendra.schema import migrations
 from spendra_sidecar.ledger.balances import Total
 from spendra_sidecar.ledger.calls import Post
 from tests.ledger.conftest import Desk, account, open_desk, reservation
@@ -139,8 +138,7 @@ async def _alone() -> dict[str, Any]:
     postgres, valkey = await asyncio.to_thread(lambda: (start_postgres(), start_valkey()))
     try:
         url = await asyncio.to_thread(postgres.create_database, "bench")
-        script = "\n".join(["CREATE SCHEMA IF NOT EXISTS spendra;", *(m.sql for m in migrations())])
-        await asyncio.to_thread(postgres.psql, url, script)
+        await asyncio.to_thread(postgres.install, url)
         found = {}
         for measure in (reservations_per_second, durable_write, rebuild):
             with tempfile.TemporaryDirectory() as folder:

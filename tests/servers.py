@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 
 from spendra.command.processes.child import Program
 from spendra.command.stores import postgres, valkey
+from spendra.schema import migrations
 
 READY_WITHIN_S = 30.0
 
@@ -78,6 +79,12 @@ class Postgres(Server):
         """The URL of a new, empty database."""
         self.psql(self.url, f'CREATE DATABASE "{name}"')
         return self.url.rpartition("/")[0] + "/" + name
+
+    def install(self, url: str) -> str:
+        """Spendra's schema in an empty database; the same URL."""
+        schema = ["CREATE SCHEMA IF NOT EXISTS spendra;", *(each.sql for each in migrations())]
+        self.psql(url, "\n".join(schema))
+        return url
 
     def psql(self, url: str, sql: str) -> None:
         """Run a script. Raises asyncpg.PostgresError when it fails."""

@@ -11,10 +11,9 @@ import asyncpg
 import psutil
 import pytest
 
-from spendra.schema import migrations
 from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.ledger.words import Exhausted, Held, LedgerUnavailableError, Reservation
-from tests.faults.conftest import sound
+from tests.faults.conftest import first_held, landed, sound
 from tests.ledger.conftest import Desk, account, open_desk, posted, reservation
 from tests.servers import Postgres, Server, start_postgres
 
@@ -32,10 +31,7 @@ def own_postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def own_database(own_postgres: Postgres) -> str:
-    url = own_postgres.create_database("faults")
-    schema = ["CREATE SCHEMA IF NOT EXISTS spendra;", *(each.sql for each in migrations())]
-    own_postgres.psql(url, "\n".join(schema))
-    return url
+    return own_postgres.install(own_postgres.create_database("faults"))
 
 
 @pytest.fixture
@@ -52,26 +48,12 @@ async def admitted(ledgers: list[Ledger], count: int) -> list[Reservation]:
     return [each for each, answer in zip(wanted, found, strict=True) if isinstance(answer, Held)]
 
 
-async def again(ledger: Ledger) -> list[Reservation]:
-    """The first that is admitted, once the breaker has noticed that the store is back."""
-    for _ in range(60):
-        if held := await admitted([ledger], 1):
-            return held
-        await asyncio.sleep(0.25)
-    raise AssertionError
-
-
 async def ended(desk: Desk, ledgers: list[Ledger], held: list[Reservation]) -> None:
     """Everything settles once, and what was given up has left nothing behind."""
     assert len(held) <= ROOM
     for each in held:
         ledgers[0].settle(each, posted(10))
-    for _ in range(100):
-        for ledger in ledgers:
-            await ledger.drain()
-        if not any(ledger.journaled for ledger in ledgers):
-            break
-        await asyncio.sleep(0.1)
+    await landed(ledgers)
     assert await desk.totals(TIGHT) == (10 * len(held), 0)
     await sound(desk)
 
@@ -129,7 +111,7 @@ async def test_too_many_connections(hurt: Desk) -> None:
     ledgers = [hurt.sidecar(database_url=url)]
     assert await admitted(ledgers, 4) == []
     await hurt.database.execute(f"ALTER ROLE {name} CONNECTION LIMIT -1")
-    held = await again(ledgers[0])
+    held = [await first_held(ledgers[0], TIGHT)]
     held += await admitted(ledgers, 30)
     assert len(held) == ROOM
     await ended(hurt, ledgers, held)

@@ -11,10 +11,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from spendra.schema import migrations
-from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.ledger.words import Held, Reservation
-from tests.faults.conftest import sound
+from tests.faults.conftest import first_held, landed, sound
 from tests.faults.test_postgres_changes import own_postgres  # noqa: F401 - a fixture
 from tests.ledger.conftest import Desk, account, open_desk, posted, reservation
 from tests.servers import Postgres, Server
@@ -51,18 +49,13 @@ def cramped_url(own_postgres: Postgres, small_disk: Path) -> str:  # noqa: F811
     own_postgres.psql(own_postgres.url, f"CREATE TABLESPACE small LOCATION '{tables}'")
     own_postgres.psql(own_postgres.url, "CREATE DATABASE cramped TABLESPACE small")
     url = f"{own_postgres.url.rpartition('/')[0]}/cramped"
-    own_postgres.psql(url, _schema())
-    return url
+    return own_postgres.install(url)
 
 
 @pytest.fixture
 async def cramped(cramped_url: str, valkey: Server, tmp_path: Path) -> AsyncIterator[Desk]:
     async with open_desk(cramped_url, valkey.url, tmp_path) as opened:
         yield opened
-
-
-def _schema() -> str:
-    return "\n".join(["CREATE SCHEMA IF NOT EXISTS spendra;", *(m.sql for m in migrations())])
 
 
 async def test_a_full_disk_refuses_what_is_new_and_loses_nothing(
@@ -80,10 +73,10 @@ async def test_a_full_disk_refuses_what_is_new_and_loses_nothing(
         ledger.settle(each, posted(7))
     await asyncio.sleep(1)
     filler.unlink()
-    held += [*more, await _again(ledger)]
+    held += [*more, await first_held(ledger, WIDE)]
     for each in held[20:]:
         ledger.settle(each, posted(7))
-    await _landed(cramped)
+    await landed(cramped.sidecars)
     assert await cramped.totals(WIDE) == (7 * len(held), 0)
     await sound(cramped)
 
@@ -113,20 +106,10 @@ async def _until_full(desk: Desk) -> list[Reservation]:
     raise AssertionError
 
 
-async def _landed(desk: Desk) -> None:
-    for _ in range(100):
-        for ledger in desk.sidecars:
-            await ledger.drain()
-        if not any(ledger.journaled for ledger in desk.sidecars):
-            return
-        await asyncio.sleep(0.1)
-
-
 @pytest.fixture
 def plain_url(own_postgres: Postgres) -> str:  # noqa: F811
     url = own_postgres.create_database(f"refuses_{secrets.token_hex(4)}")
-    own_postgres.psql(url, _schema())
-    return url
+    return own_postgres.install(url)
 
 
 @pytest.fixture
@@ -146,23 +129,12 @@ async def test_serialization_errors_neither_leak_nor_lose(shared: Desk) -> None:
     for number, each in enumerate(held):
         ledgers[number % 3].settle(each, posted(7))
     for ledger in ledgers:
-        late = await _again(ledger)
+        late = await first_held(ledger, WIDE)
         ledger.settle(late, posted(7))
         held.append(late)
-    await _landed(shared)
+    await landed(shared.sidecars)
     assert await shared.totals(WIDE) == (7 * len(held), 0)
     await sound(shared)
-
-
-async def _again(ledger: Ledger) -> Reservation:
-    """The first that is admitted, once the breaker has noticed that Postgres answers."""
-    for _ in range(60):
-        wanted = reservation(10, WIDE)
-        [answer] = await asyncio.gather(ledger.reserve(wanted), return_exceptions=True)
-        if isinstance(answer, Held):
-            return wanted
-        await asyncio.sleep(0.25)
-    raise AssertionError
 
 
 async def _burst(desk: Desk, count: int) -> list[Reservation]:
@@ -177,7 +149,7 @@ async def test_a_deadlock_that_ends_a_durable_write_leaves_nothing_behind(shared
     name = await shared.database.fetchval("SELECT current_database()")
     await shared.database.execute(f"ALTER DATABASE {name} SET deadlock_timeout = '300ms'")
     ledger = shared.sidecar()
-    first = await _again(ledger)
+    first = await first_held(ledger, WIDE)
     rival = await asyncpg.connect(shared.database_url)
     await rival.execute("SET deadlock_timeout = '30s'")
     transaction = rival.transaction()
@@ -191,9 +163,9 @@ async def test_a_deadlock_that_ends_a_durable_write_leaves_nothing_behind(shared
     assert not isinstance(answer, Held)
     await transaction.rollback()
     await rival.close()
-    for each in (first, await _again(ledger)):
+    for each in (first, await first_held(ledger, WIDE)):
         ledger.settle(each, posted(7))
-    await _landed(shared)
+    await landed(shared.sidecars)
     assert await shared.totals(WIDE) == (14, 0)
     await sound(shared)
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"

@@ -10,8 +10,8 @@ from spendra_control_plane.worker import sweep
 from spendra_control_plane.worker.holds import Client, open_client
 from spendra_sidecar.ledger.balances import Balances, Rebuild
 from spendra_sidecar.ledger.ledger import Ledger
-from spendra_sidecar.ledger.words import Held, LedgerUnavailableError, Reservation
-from tests.faults.conftest import sound
+from spendra_sidecar.ledger.words import Held, LedgerUnavailableError
+from tests.faults.conftest import first_held, sound
 from tests.ledger.conftest import Desk, account, posted, reservation
 
 WIDE = account("wide", 10**6)
@@ -90,11 +90,11 @@ async def test_a_sidecar_that_stands_still_in_a_rebuild_does_not_keep_others_fro
     monkeypatch.setattr(Balances, "rebuild", still)
     asking = asyncio.ensure_future(stuck.reserve(reservation(10, WIDE)))
     await begun.wait()
-    held = await _until_held(well)
+    held = await first_held(well, WIDE)
     going_on.set()
     [answer] = await asyncio.gather(asking, return_exceptions=True)
     assert isinstance(answer, Held | LedgerUnavailableError)
-    late = await _until_held(stuck)
+    late = await first_held(stuck, WIDE)
     for each in (held, late):
         well.settle(each, posted(7))
     await well.drain()
@@ -102,13 +102,3 @@ async def test_a_sidecar_that_stands_still_in_a_rebuild_does_not_keep_others_fro
         pytest.fail("the rebuild that stood still was taken for the current one")
     assert await desk.totals(WIDE) == (14, 0)
     await sound(desk)
-
-
-async def _until_held(ledger: Ledger) -> Reservation:
-    for _ in range(120):
-        wanted = reservation(10, WIDE)
-        [answer] = await asyncio.gather(ledger.reserve(wanted), return_exceptions=True)
-        if isinstance(answer, Held):
-            return wanted
-        await asyncio.sleep(0.25)
-    raise AssertionError

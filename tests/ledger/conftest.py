@@ -15,7 +15,6 @@ import pytest
 
 from spendra.ids import uuid7
 from spendra.periods import FOREVER_S
-from spendra.schema import migrations
 from spendra.snapshot import BudgetRecord
 from spendra_sidecar.ledger.balances import Balances
 from spendra_sidecar.ledger.books import Books
@@ -34,11 +33,7 @@ TIMEOUT_S = 2.0
 @pytest.fixture(scope="session")
 def database() -> Iterator[str]:
     server: Postgres = start_postgres()
-    url = server.create_database("ledger")
-    server.psql(
-        url, "\n".join(["CREATE SCHEMA IF NOT EXISTS spendra;", *(m.sql for m in migrations())])
-    )
-    yield url
+    yield server.install(server.create_database("ledger"))
     server.stop()
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.system.conftest import System, launch, stop
+from tests.system.test_faults import governed
 
 
 @pytest.fixture(scope="module")
@@ -22,17 +23,15 @@ def impatient(provider: str) -> Iterator[System]:
         assert stop(found) == 0
 
 
-def governed(system: System, name: str) -> tuple[str, dict[str, str]]:
-    """A budget, and the headers of a caller under it."""
-    scope = {"project": name}
-    key = system.new_key(scope)["key"]
-    return system.new_budget(scope, "10")["id"], {"authorization": f"Bearer {key}"}
-
-
-def ask(system: System, headers: dict[str, str], words: str, **more: Any) -> httpx.Response:
+def ask(system: System, key: str, words: str, **more: Any) -> httpx.Response:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 100}
     url = f"{system.up['sidecar_url']}/v1/chat/completions"
-    return httpx.post(url, json=body | more, headers=headers | {"x-simulate": words}, timeout=60)
+    return httpx.post(
+        url,
+        json=body | more,
+        headers={"authorization": f"Bearer {key}", "x-simulate": words},
+        timeout=60,
+    )
 
 
 def only_item(system: System, name: str) -> dict[str, Any]:
@@ -42,8 +41,8 @@ def only_item(system: System, name: str) -> dict[str, Any]:
 
 def test_a_provider_that_hangs_is_posted_at_the_worst_case(impatient: System) -> None:
     """It answers after we gave up: that changes nothing any more."""
-    budget, headers = governed(impatient, "hung")
-    answer = ask(impatient, headers, "delay-ms=5000")
+    budget, key = governed(impatient, "hung", "10")
+    answer = ask(impatient, key, "delay-ms=5000")
     assert answer.status_code == 504, answer.text
     spent = impatient.drained(budget)
     item = only_item(impatient, "hung")
@@ -54,8 +53,8 @@ def test_a_provider_that_hangs_is_posted_at_the_worst_case(impatient: System) ->
 
 
 def test_a_provider_that_falls_silent_is_charged_for_what_it_said(impatient: System) -> None:
-    budget, headers = governed(impatient, "silent")
-    answer = ask(impatient, headers, "tokens=20,chunk-ms=3000", stream=True)
+    budget, key = governed(impatient, "silent", "10")
+    answer = ask(impatient, key, "tokens=20,chunk-ms=3000", stream=True)
     assert b"error" in answer.content
     spent = impatient.drained(budget)
     item = only_item(impatient, "silent")
@@ -64,8 +63,8 @@ def test_a_provider_that_falls_silent_is_charged_for_what_it_said(impatient: Sys
 
 
 def test_an_answer_that_comes_late_but_in_time_is_settled_as_any_other(impatient: System) -> None:
-    budget, headers = governed(impatient, "late")
-    answer = ask(impatient, headers, "delay-ms=1500,tokens=7")
+    budget, key = governed(impatient, "late", "10")
+    answer = ask(impatient, key, "delay-ms=1500,tokens=7")
     assert answer.status_code == 200, answer.text
     spent = impatient.drained(budget)
     item = only_item(impatient, "late")
