@@ -27,7 +27,7 @@ def generation_of(attempt: Attempt) -> str:
     exchange = attempt.exchange
     if attempt.provider != "openrouter" or exchange is None or attempt.status != _OK:
         return ""
-    if not attempt.hung_up and attempt.error is None and not attempt.stopped:
+    if not (attempt.hung_up or attempt.error or attempt.stopped or attempt.ended_by):
         return ""
     if exchange.metered().usage is not None:
         return ""
