@@ -1,6 +1,7 @@
 """Access tokens of a Google service account, by google-auth over httpx."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
@@ -9,7 +10,7 @@ from google.oauth2 import service_account
 
 _SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 _LASTS_S: Final = 3600.0
-"""What Google gives, and what is asked for in the assertion."""
+"""What is asked for in the assertion, and what counts where the answer does not say."""
 
 
 class _Response(transport.Response):
@@ -52,4 +53,11 @@ def fetch(source: dict[str, Any], timeout_s: float) -> tuple[str, float]:
     )
     with httpx.Client(timeout=timeout_s) as client:
         account.refresh(_Request(client))
-    return str(account.token), _LASTS_S
+    return str(account.token), _lasts_s(account.expiry)
+
+
+def _lasts_s(expiry: datetime | None) -> float:
+    """Less than was asked for may be given. google-auth's times have no zone: they are UTC."""
+    if expiry is None:
+        return _LASTS_S
+    return (expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()

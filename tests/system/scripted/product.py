@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from tests.system.conftest import System
-from tests.system.sdks.project import Project, project
 from tests.system.scripted.upstream import Answer, Asked, Upstream
+from tests.system.sdks.project import Project, project
 
 UPSTREAM_KEY = "sk-of-the-provider"
 SAY = [{"role": "user", "content": "Is water wet?"}]

@@ -48,8 +48,7 @@ class Upstream:
         self._scripts: dict[str, list[Answer]] = {}
         self._asked: dict[str, list[Asked]] = {}
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
@@ -73,52 +72,58 @@ class Upstream:
         self._server.server_close()
 
 
-def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-        def _serve(self) -> None:
-            length = int(self.headers.get("content-length") or 0)
-            _, name, path = [*self.path.split("/", 2), ""][:3]
-            headers = {key.lower(): value for key, value in self.headers.items()}
-            asked = Asked(self.command, f"/{path}", headers, self.rfile.read(length))
-            answer = upstream.answer(name, asked)
-            if answer.first is not None:
-                answer.first.wait(PATIENCE_S)
-            try:
-                self._write(answer)
-            except OSError:
-                self.close_connection = True
+    def __init__(self, upstream: Upstream) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = upstream
 
-        do_GET = do_POST = _serve  # noqa: N815 (the standard library's names)
 
-        def _write(self, answer: Answer) -> None:
-            self.send_response(answer.status)
-            kind = "text/event-stream" if answer.pieces else "application/json"
-            for name, value in ({"content-type": kind} | answer.headers).items():
-                self.send_header(name, value)
-            if answer.pieces:
-                self.send_header("transfer-encoding", "chunked")
-            else:
-                self.send_header("content-length", str(len(answer.body)))
-            self.end_headers()
-            self._write_pieces(answer) if answer.pieces else self.wfile.write(answer.body)
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
 
-        def _write_pieces(self, answer: Answer) -> None:
-            for number, piece in enumerate(answer.pieces):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                self.wfile.flush()
-                if not number and answer.then is not None:
-                    answer.then.wait(PATIENCE_S)
-            if answer.cut:
-                self.close_connection = True
-            else:
-                self.wfile.write(b"0\r\n\r\n")
+    def _serve(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        _, name, path = [*self.path.split("/", 2), ""][:3]
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        asked = Asked(self.command, f"/{path}", headers, self.rfile.read(length))
+        answer = self.server.upstream.answer(name, asked)
+        if answer.first is not None:
+            answer.first.wait(PATIENCE_S)
+        try:
+            self._write(answer)
+        except OSError:
+            self.close_connection = True
 
-        def log_message(self, *_: object) -> None:
-            """Nothing: what was asked is remembered."""
+    do_GET = do_POST = _serve  # noqa: N815 (the standard library's names)
 
-    return Handler
+    def _write(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        kind = "text/event-stream" if answer.pieces else "application/json"
+        for name, value in ({"content-type": kind} | answer.headers).items():
+            self.send_header(name, value)
+        if answer.pieces:
+            self.send_header("transfer-encoding", "chunked")
+        else:
+            self.send_header("content-length", str(len(answer.body)))
+        self.end_headers()
+        self._write_pieces(answer) if answer.pieces else self.wfile.write(answer.body)
+
+    def _write_pieces(self, answer: Answer) -> None:
+        for number, piece in enumerate(answer.pieces):
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
+            if not number and answer.then is not None:
+                answer.then.wait(PATIENCE_S)
+        if answer.cut:
+            self.close_connection = True
+        else:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: what was asked is remembered."""
 
 
 def said(body: object, status: int = 200, **headers: str) -> Answer:
