@@ -2,6 +2,8 @@
 
 import re
 import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from spendra.money import nanousd_to_usd
@@ -47,12 +49,22 @@ def admitted(admission: "Admission") -> Pairs:
 
 
 def retry_after_s(headers: Pairs) -> float:
-    """How long the provider asks to be left alone; 0 where it does not say, or by a date."""
+    """How long the provider asks to be left alone, in seconds or until a date; 0: it does not."""
     found = dict(headers)
-    ms, seconds = found.get("retry-after-ms", ""), found.get("retry-after", "")
+    ms, wish = found.get("retry-after-ms", ""), found.get("retry-after", "")
     if ms.isdecimal():
-        return int(ms) / 1000
-    return float(seconds) if seconds.isdecimal() else 0.0
+        return float(ms) / 1000
+    return float(wish) if wish.isdecimal() else _seconds_until(wish)
+
+
+def _seconds_until(date: str) -> float:
+    """0 for what is over, or is no date of HTTP (RFC 9110, 10.2.3)."""
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, OverflowError):
+        return 0.0
+    zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((zoned - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def estimated(reservation: Reservation) -> Pairs:
