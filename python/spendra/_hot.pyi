@@ -58,6 +58,8 @@ class Inspected:
     service_tier: Final[str | None]
     hosted_tools: Final[bool]
     """A tool runs at the provider and brings input that is not in the body."""
+    web_searches: Final[int]
+    """That the provider may charge for, at most."""
     billable_characters: Final[int]
     """Of a text that is to be spoken."""
     body_bytes: Final[int]
@@ -131,6 +133,8 @@ class Usage:
     def __ne__(self, other: object, /) -> bool: ...
     def with_output(self, output_tokens: int) -> Usage:
         """The same but for the output, whose parts are left as they are."""
+    def with_web_searches(self, web_searches: int) -> Usage:
+        """The same but for the searches."""
     input_tokens: Final[int]
     cached_input_tokens: Final[int]
     cache_write_tokens: Final[int]

@@ -313,4 +313,6 @@ def attempt_of(call: Call, admission: Admission) -> Attempt:
         has_ceiling=judged.has_ceiling,
         background=is_background(call),
         characters=judged.inspected.billable_characters,
+        # A chat searches once, and only the request shows it.
+        web_searches=judged.inspected.web_searches if judged.operation.body == "openai_chat" else 0,
     )

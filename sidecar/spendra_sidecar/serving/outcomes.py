@@ -45,6 +45,8 @@ class Attempt:
     """The answer may come later: until it shows usage, nothing is known."""
     characters: int = 0
     """Of the text that was to be spoken."""
+    web_searches: int = 0
+    """That are billed although the answer does not tell of them."""
     exchange: Exchange | None = None
     status: int | None = None
     error: UpstreamError | None = None
@@ -162,6 +164,8 @@ def _why_short(attempt: Attempt) -> str:
 def _posted(
     attempt: Attempt, metered: Metered, usage: Usage, confidence: str, reason: str
 ) -> Outcome:
+    if attempt.web_searches > usage.web_searches:
+        usage = usage.with_web_searches(attempt.web_searches)
     model = metered.model or attempt.requested_model
     stated = metered.stated_cost_nanousd
     cost = None

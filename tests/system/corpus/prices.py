@@ -32,6 +32,8 @@ def stated_nanousd(case: Case) -> int | None:
 
 def charged_calls(case: Case) -> bool:
     """Whether the provider's own tools were used, which are billed by the call."""
+    if "-search-preview" in (case["model_requested"] or ""):
+        return True  # it always searches
     return any(word in body_of(case) for word in _CALLS)
 
 

@@ -282,12 +282,9 @@ impl Pass {
             self.found.rereads = uses;
             self.found.rounds_have_output = shape.rounds.each_has_output;
         }
+        let searches_web = self.tools.searches_web || self.is_of_a_search_model();
         let fees = &mut self.found.fees;
-        fees.web_searches = if self.tools.searches_web {
-            uses.max(1)
-        } else {
-            0
-        };
+        fees.web_searches = if searches_web { uses.max(1) } else { 0 };
         fees.file_searches = if self.tools.searches_files {
             uses.max(1)
         } else {
@@ -298,6 +295,12 @@ impl Pass {
             fees.pages = self.pages.unwrap_or(MAX_PAGES);
             fees.annotated_pages = fees.pages;
         }
+    }
+
+    /// Such a model of OpenAI's searches once for each answer, asked or not.
+    fn is_of_a_search_model(&self) -> bool {
+        let model = self.found.model.as_deref().unwrap_or_default();
+        self.dialect.name == "openai_chat" && model.contains("-search-preview")
     }
 
     /// Of OpenAI's endpoints, the one that this body is for.

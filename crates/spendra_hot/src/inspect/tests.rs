@@ -584,3 +584,19 @@ proptest! {
         prop_assert_eq!(changed(&body, "openai_chat", &changes), format!("{before}\"max_tokens\":7{after}"));
     }
 }
+
+#[test]
+fn a_chat_that_searches_is_held_for_one_search() {
+    let searches = |body: &serde_json::Value| {
+        let found = inspect(body.to_string().as_bytes(), "openai_chat").unwrap();
+        found.fees.web_searches
+    };
+    let asked = json!({"model": "gpt-5", "messages": [], "web_search_options": {}});
+    assert_eq!(searches(&asked), 1);
+    let always = json!({"model": "gpt-4o-mini-search-preview-2025-03-11", "messages": []});
+    assert_eq!(searches(&always), 1);
+    assert_eq!(
+        searches(&json!({"model": "gpt-4o-mini", "messages": []})),
+        0
+    );
+}

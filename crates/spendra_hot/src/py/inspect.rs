@@ -78,6 +78,11 @@ impl Inspected {
     }
 
     #[getter]
+    fn web_searches(&self) -> u64 {
+        self.0.fees.web_searches
+    }
+
+    #[getter]
     fn billable_characters(&self) -> u64 {
         self.0.fees.billable_characters
     }

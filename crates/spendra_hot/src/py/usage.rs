@@ -40,6 +40,10 @@ macro_rules! counts {
                 Self(usage::Usage { output_tokens, ..self.0.clone() })
             }
 
+            fn with_web_searches(&self, web_searches: u64) -> Self {
+                Self(usage::Usage { web_searches, ..self.0.clone() })
+            }
+
             fn __repr__(&self) -> String {
                 let counts = [$((stringify!($name), self.0.$name)),*];
                 let told = counts.iter().filter(|(_, count)| *count > 0);

@@ -27,6 +27,7 @@ pub(super) struct Tally {
     pub model: Option<String>,
     service_tier: Option<String>,
     web_searches: u64,
+    file_searches: u64,
     /// A choice or candidate said why it ended.
     ended: bool,
     /// The protocol's own last event was seen.
@@ -122,9 +123,10 @@ impl Tally {
             .and_then(|tools| count(child(&tools, &["web_search"])?.get("num_requests")));
         let found = match event.candidates {
             Some(_) => google::web_queries(items),
-            None => stated.unwrap_or_else(|| web_search_calls(items)),
+            None => stated.unwrap_or_else(|| calls(items, "web_search_call")),
         };
         self.web_searches = self.web_searches.max(found);
+        self.file_searches = self.file_searches.max(calls(items, "file_search_call"));
     }
 
     fn note_end(&mut self, event: &Event<'_>, name: &str) {
@@ -170,6 +172,7 @@ impl Tally {
             },
         };
         usage.web_searches = usage.web_searches.max(self.web_searches);
+        usage.file_searches = usage.file_searches.max(self.file_searches);
         usage
     }
 }
@@ -239,9 +242,9 @@ fn says_why_it_ended(choices: Option<&RawValue>) -> bool {
     choices.is_some_and(|raw| super::sse::says_why_it_ended(raw.get().as_bytes()))
 }
 
-/// Searches that Responses ran: its `web_search_call` items, page visits not counted.
-fn web_search_calls(output: &str) -> u64 {
-    if !output.contains("\"web_search_call\"") {
+/// Searches of a kind that Responses ran; of the web's, page visits are not counted.
+fn calls(output: &str, kind: &str) -> u64 {
+    if !output.contains(kind) {
         return 0;
     }
     let Ok(serde_json::Value::Array(items)) = serde_json::from_str(output) else {
@@ -249,7 +252,7 @@ fn web_search_calls(output: &str) -> u64 {
     };
     let searched = |item: &&serde_json::Value| {
         let action = item.pointer("/action/type").and_then(|kind| kind.as_str());
-        item.get("type").and_then(|kind| kind.as_str()) == Some("web_search_call")
+        item.get("type").and_then(|found| found.as_str()) == Some(kind)
             && matches!(action, None | Some("search"))
     };
     items
