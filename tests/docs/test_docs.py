@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from spendra.providers import COMPATIBLE, PROVIDERS
 from spendra_control_plane.api.metrics import Metrics as ControlPlaneMetrics
 from spendra_control_plane.worker.metrics import Metrics as WorkerMetrics
 from spendra_sidecar.metrics import Metrics as SidecarMetrics
@@ -71,6 +72,14 @@ def test_the_metrics_are_those_that_exist() -> None:
 def test_the_settings_are_those_that_the_code_reads() -> None:
     read = found(SETTING, "python/spendra", "sidecar", "control_plane")
     assert {name.lower() for name in SETTING.findall(page("configuration.md"))} == read
+
+
+def test_each_provider_has_a_row_with_its_credentials() -> None:
+    rows = (ROOT / "docs" / "configuration.md").read_text("utf-8").splitlines()
+    for provider in {provider.name: provider for provider in PROVIDERS.values()}.values():
+        named = [f"`{word}`" for word in (provider.name, *provider.credentials)]
+        listed = any(all(word in row for word in named) for row in rows)
+        assert listed or provider.name == COMPATIBLE, named
 
 
 def test_each_header_is_described() -> None:

@@ -26,6 +26,7 @@ MODELS = {
     "mistral": "mistral-small-latest",
     "openrouter": "openai/gpt-4o-mini",
     "perplexity": "sonar",
+    "together": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
     "vertex": "gemini-2.5-flash",
     "xai": "grok-4",
 }
@@ -208,6 +209,8 @@ def test_one_request_settles_once_on_every_route(system: System, route: Route) -
     assert answer.status_code == 200, answer.text[:500]
     item = at.one_item()
     assert (item["state"], item["cost_nanousd"] > 0) == ("posted", True), item
+    if route.operation.name == "chat":
+        assert item["usage_confidence"] == "reported", item
 
 
 PROBES = [

@@ -163,6 +163,15 @@ _ROWS = (
         models=("sonar*",),
     ),
     Provider(
+        name="together",
+        origin="https://api.together.xyz",
+        auth="bearer",
+        protocol="openai",
+        meter="openai",
+        operations=operations.openai_like("/v1", "openai_max_tokens"),
+        credentials=("TOGETHER_API_KEY",),
+    ),
+    Provider(
         name=COMPATIBLE,
         origin="",
         auth="bearer",

@@ -7,22 +7,11 @@ import msgspec
 
 from spendra.command.simulator.answer import Answer, Headers, Request
 from spendra.command.simulator.call import Refused
+from spendra.providers.table import PROVIDERS
 
-FAMILIES: Final = {
-    "anthropic": "anthropic",
-    "azure": "azure",
-    "cohere": "cohere",
-    "deepseek": "openai",
-    "gemini": "google",
-    "google": "google",
-    "groq": "openai",
-    "mistral": "mistral",
-    "openai": "openai",
-    "openrouter": "openrouter",
-    "perplexity": "openai",
-    "vertex": "google",
-    "xai": "openai",
-}
+_OWN_SHAPES: Final = {"azure": "azure", "openrouter": "openrouter"}
+"""OpenAI's protocol, with words of their own."""
+FAMILIES: Final = {name: row.protocol for name, row in PROVIDERS.items()} | _OWN_SHAPES
 """The first part of a path that names a provider, to its family."""
 
 _CREDENTIALS: Final = {
