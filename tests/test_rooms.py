@@ -52,6 +52,7 @@ NAMED_IN = {
     "pydantic": {
         "control_plane/spendra_control_plane/api/bodies.py",
         "control_plane/spendra_control_plane/api/member_bodies.py",
+        "control_plane/spendra_control_plane/api/price_bodies.py",
         "control_plane/spendra_control_plane/api/record_bodies.py",
     },
 }

@@ -20,7 +20,7 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """`admin_token` is the bootstrap token; `master_key` is 32 bytes."""
+    """`admin_token` is the bootstrap token; `master_key` is 32 bytes; `catalog` is a path."""
 
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -30,6 +30,7 @@ class Configuration:
     port: int = 4142
     requests_per_minute: int = 6000
     failures_per_minute: int = 60
+    catalog: str = ""
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
@@ -43,6 +44,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         port=_port(environ.get("SPENDRA_CONTROL_PLANE_PORT") or "4142"),
         requests_per_minute=_pace(environ, "SPENDRA_API_REQUESTS_PER_MINUTE", "6000"),
         failures_per_minute=_pace(environ, "SPENDRA_API_FAILURES_PER_MINUTE", "60"),
+        catalog=environ.get("SPENDRA_CATALOG", ""),
     )
 
 

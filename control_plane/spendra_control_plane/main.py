@@ -16,7 +16,7 @@ from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.pace import Pace
 from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.authoring import organizations
-from spendra_control_plane.catalog import default_prices
+from spendra_control_plane.catalog import CatalogError, read_catalog
 from spendra_control_plane.configuration import (
     EXIT_BAD_CONFIGURATION,
     EXIT_STORE_UNAVAILABLE,
@@ -45,25 +45,26 @@ def main(argv: list[str]) -> int:
     """Exit code: 0 after a signal, 64 for a wrong setting, 69 for a store that is away."""
     parser = argparse.ArgumentParser("spendra control-plane", description=__doc__)
     parser.parse_args(argv)
-    return start(os.environ, default_prices())
+    return start(os.environ)
 
 
-def start(environ: Mapping[str, str], prices: bytes) -> int:
-    """Serve until a signal comes. `prices` are the bytes of the `prices` segment."""
+def start(environ: Mapping[str, str]) -> int:
+    """Serve until a signal comes."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        uvloop.run(_run(read_configuration(environ), prices))
-    except ConfigurationError as error:
+        configuration = read_configuration(environ)
+        uvloop.run(_run(configuration, read_catalog(configuration.catalog)))
+    except (ConfigurationError, CatalogError) as error:
         return _fail(str(error), EXIT_BAD_CONFIGURATION)
     except StartError as error:
         return _fail(str(error), EXIT_STORE_UNAVAILABLE)
     return 0
 
 
-async def _run(configuration: Configuration, prices: bytes) -> None:
+async def _run(configuration: Configuration, catalog: bytes) -> None:
     pool, floor = await _open_stores(configuration)
     try:
-        plane, floors = _compose(configuration, pool, floor, prices)
+        plane, floors = _compose(configuration, pool, floor, catalog)
         await _catch_up(plane, floors)
         await _serve(configuration, plane, floors)
     finally:
@@ -102,10 +103,10 @@ async def _check_schema(pool: Pool) -> None:
 
 
 def _compose(
-    configuration: Configuration, pool: Pool, floor: Floor, prices: bytes
+    configuration: Configuration, pool: Pool, floor: Floor, catalog: bytes
 ) -> tuple[Plane, Floors]:
     vault, feed, floors = Vault(configuration.master_key), Feed(), Floors(floor)
-    publisher = Publisher(pool, vault, floors, prices, feed.announce)
+    publisher = Publisher(pool, vault, floors, catalog, feed.announce)
     plane = Plane(
         pool=pool,
         floor=floor,

@@ -206,6 +206,9 @@ class Cost:
 class PriceBook:
     @staticmethod
     def load(segment: bytes) -> PriceBook: ...
+    @staticmethod
+    def units() -> list[str]:
+        """Names of the kinds of price: `input_mtok` (USD a million tokens), `audio_hours`, ..."""
     version: Final[str]
     def cost(
         self, provider: str, model: str, usage: Usage, *, service_tier: str | None, at_ms: int

@@ -32,11 +32,11 @@ from spendra.snapshot import (
 from tests.servers import Server, free_port, wait_for_port
 
 BOOTSTRAP_TOKEN = "bootstrap-token-of-the-tests"
-PRICES = b'{"version":"stand-in","models":[]}'
-SERVE = f"""
+CATALOG = Path(__file__).with_name("catalog.json")
+SERVE = """
 import os, sys
 from spendra_control_plane.main import start
-sys.exit(start(os.environ, {PRICES!r}))
+sys.exit(start(os.environ))
 """
 MIGRATE = """
 import sys
@@ -169,6 +169,7 @@ def settings(database_url: str, redis_url: str) -> dict[str, str]:
         "SPENDRA_ADMIN_TOKEN": BOOTSTRAP_TOKEN,
         "SPENDRA_MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "SPENDRA_CONTROL_PLANE_PORT": str(free_port()),
+        "SPENDRA_CATALOG": str(CATALOG),
         "SPENDRA_API_REQUESTS_PER_MINUTE": "1000000",
         "SPENDRA_API_FAILURES_PER_MINUTE": "1000000",
     }

@@ -10,7 +10,7 @@ from genai_prices import Usage
 from genai_prices import types as genai
 from genai_prices.data import providers
 
-from spendra_control_plane.catalog import default_prices
+from spendra_control_plane.catalog import default_catalog
 from spendra_control_plane.catalog.freeze import encode, freeze
 from spendra_control_plane.catalog.limits import Limits
 
@@ -46,7 +46,7 @@ def test_no_number_is_a_float(frozen: dict[str, Any]) -> None:
         pytest.fail(f"the float {text}")
 
     json.loads(encode(frozen), parse_float=no_float)
-    json.loads(default_prices(), parse_float=no_float)
+    json.loads(default_catalog(), parse_float=no_float)
 
 
 def test_limits_belong_to_their_provider(frozen: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ def test_the_shipped_catalog_is_what_the_package_says_now(frozen: dict[str, Any]
                 found.pop("context_window", None)
         return kept
 
-    assert without_limits(json.loads(default_prices())) == without_limits(
+    assert without_limits(json.loads(default_catalog())) == without_limits(
         json.loads(encode(frozen))
     )
 
@@ -71,7 +71,7 @@ def test_the_shipped_catalog_is_what_the_package_says_now(frozen: dict[str, Any]
 @pytest.mark.parametrize("provider", providers, ids=lambda provider: provider.id)
 def test_input_prices_in_force_are_those_of_the_package(provider: genai.Provider) -> None:
     now = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    [ours] = [p for p in json.loads(default_prices())["providers"] if p["id"] == provider.id]
+    [ours] = [p for p in json.loads(default_catalog())["providers"] if p["id"] == provider.id]
     for theirs, frozen_model in zip(provider.models, ours["models"], strict=True):
         price = theirs.get_prices(now).input_mtok
         rates = in_force(frozen_model["prices"], now)

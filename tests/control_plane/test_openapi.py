@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from spendra_control_plane.api import bodies, member_bodies, record_bodies
+from spendra_control_plane.api import bodies, member_bodies, price_bodies, record_bodies
 from spendra_control_plane.api.examples import EXAMPLES
 from spendra_control_plane.authoring.refusals import KINDS
 from tests.control_plane.running import ControlPlane, Organization, found_organization
@@ -78,7 +78,7 @@ def test_each_body_has_an_example_that_it_takes(control_plane: ControlPlane) -> 
     } - {""}
     assert asked <= set(EXAMPLES)
     for name, example in EXAMPLES.items():
-        rooms = (bodies, member_bodies, record_bodies)
+        rooms = (bodies, member_bodies, price_bodies, record_bodies)
         body = next(getattr(room, name) for room in rooms if hasattr(room, name))
         body.model_validate(example)
 

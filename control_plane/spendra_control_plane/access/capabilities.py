@@ -17,6 +17,8 @@ CAPABILITIES: Final = {
     "policies:write": "make, change, close policies",
     "providers:read": "provider routes",
     "providers:write": "make, change, remove provider routes and their credentials",
+    "prices:read": "prices of your own, and what something costs",
+    "prices:write": "make and end prices of your own",
     "spend:read": "the ledger, decisions, what is held",
     "record:write": "adjustments, lost money",
     "sidecars:read": "the sidecars and the policy version each obeys",
@@ -30,7 +32,7 @@ _READS = frozenset(name for name in CAPABILITIES if name.endswith(":read"))
 ROLES: Final = {
     "owner": frozenset(CAPABILITIES),
     "finance": _READS - {"providers:read", "sidecars:read", "members:read"}
-    | {"budgets:write", "record:write"},
+    | {"budgets:write", "prices:write", "record:write"},
     "iam": frozenset(
         {
             "organization:read",

@@ -37,7 +37,7 @@ class Body(BaseModel):
     def _only_known(cls, written: Any) -> Any:
         if isinstance(written, Mapping):
             for name in written:
-                _check_known(str(name), list(cls.model_fields))
+                check_known(str(name), _names(cls), "field")
         return written
 
     def given(self) -> dict[str, Any]:
@@ -45,11 +45,16 @@ class Body(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-def _check_known(name: str, known: list[str]) -> None:
+def _names(body: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in body.model_fields.items()]
+
+
+def check_known(name: str, known: list[str], what: str) -> None:
+    """Raises ValueError that names the nearest right name."""
     if name not in known:
         near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(known)}"
-        msg = f"unknown field {name!r}; {hint}"
+        hint = f"did you mean {near[0]!r}?" if near else f"the {what}s are {', '.join(known)}"
+        msg = f"unknown {what} {name!r}; {hint}"
         raise ValueError(msg)
 
 

@@ -33,6 +33,32 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "EditPolicy": {"rules": {"models_allow": ["gpt-4o-mini*"]}},
     "ProviderBody": {"base_url": "https://openrouter.ai/api", "models": ["openrouter/*"]},
+    "NewPrice": {
+        "name": "committed use",
+        "provider": "openai",
+        "model": "gpt-4o",
+        "rates": {
+            "input_mtok": {
+                "base": "2.25",
+                "steps": [{"above_input_tokens": 128000, "price": "4.50"}],
+            },
+            "cache_read_mtok": "1.10",
+            "output_mtok": "9.00",
+        },
+        "starts_at": "2026-11-01T00:00:00Z",
+    },
+    "EndPrice": {"at": "2027-01-01T00:00:00Z"},
+    "Quote": {
+        "provider": "openai",
+        "model": "gpt-4o",
+        "usage": {"input_tokens": 1000, "output_tokens": 200},
+    },
+    "Rerating": {
+        "from": "2026-11-01T00:00:00Z",
+        "to": "2026-12-01T00:00:00Z",
+        "provider": "openai",
+        "reason": "the new contract holds since November",
+    },
     "NewTeam": {"name": "payments", "display_name": "Payments"},
     "EditTeam": {"display_name": "Payments and invoices"},
     "NewProject": {"name": "checkout", "team": "payments"},

@@ -40,23 +40,21 @@ class Asked:
 
     def keys(self, length: int) -> list[str]:
         """The keys of the last item seen; empty at the start. Raises Refusal for a bad cursor."""
-        if not self._cursor:
-            return []
-        try:
-            keys = msgspec.json.decode(base64.urlsafe_b64decode(self._cursor), type=list[str])
-        except (binascii.Error, msgspec.DecodeError, ValueError):
-            keys = []
-        if len(keys) != length or not all(is_storable(key) for key in keys):
-            refuse_invalid(NOT_OURS)
-        return keys
+        return decode(self._cursor, length)
+
+    def place(self) -> tuple[datetime, UUID] | None:
+        """Moment and id of the last item seen; None at the start."""
+        return read_place(self._cursor)
+
+    def moment(self) -> datetime | None:
+        """Of the last item seen; None at the start."""
+        keys = self.keys(1)
+        return _moment(keys[0]) if keys else None
 
     def after_uuid(self) -> UUID | None:
         """As `after`, of items whose key is a UUID; None at the start."""
         key = self.after()
-        try:
-            return UUID(key) if key else None
-        except ValueError:
-            refuse_invalid(NOT_OURS)
+        return _uuid(key) if key else None
 
     def page(self, items: list[dict[str, Any]], *columns: str) -> dict[str, Any]:
         """`items` and `next_cursor`; `columns` name the keys by which they are ordered."""
@@ -68,6 +66,44 @@ class Asked:
             if more
             else None,
         }
+
+
+def decode(cursor: str, length: int) -> list[str]:
+    """What `encode` was given; nothing for an empty text. Raises Refusal for a bad cursor."""
+    if not cursor:
+        return []
+    try:
+        keys = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=list[str])
+    except (binascii.Error, msgspec.DecodeError, ValueError):
+        keys = []
+    if len(keys) != length or not all(is_storable(key) for key in keys):
+        refuse_invalid(NOT_OURS)
+    return keys
+
+
+def read_place(cursor: str) -> tuple[datetime, UUID] | None:
+    """A cursor that names a moment and an id; None at the start."""
+    keys = decode(cursor, 2)
+    return (_moment(keys[0]), _uuid(keys[1])) if keys else None
+
+
+def cursor_of(place: tuple[datetime, UUID] | None) -> str | None:
+    """The other way round."""
+    return encode([place[0].isoformat(), str(place[1])]) if place else None
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        refuse_invalid(NOT_OURS)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        refuse_invalid(NOT_OURS)
 
 
 def encode(keys: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ def _question(
         end=read_moment("to", end),
         scope=read_scope(scope),
         decision_id=decision_id,
-        before=_before(asked.keys(2)),
+        before=asked.place(),
     )
 
 
@@ -65,13 +65,3 @@ def read_moment(name: str, text: str | None) -> datetime | None:
         detail = f"'{name}' is not a moment; write it like 2026-12-01T00:00:00Z."
         refuse_invalid(detail)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _before(keys: list[str]) -> tuple[datetime, UUID] | None:
-    if not keys:
-        return None
-    try:
-        return datetime.fromisoformat(keys[0]), UUID(keys[1])
-    except ValueError:
-        detail = "The cursor is not one that this route gave; start again without it."
-        refuse_invalid(detail)

@@ -1,7 +1,6 @@
 """Compile an organization's configuration into the segments of a snapshot."""
 
 from collections import defaultdict
-from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +18,9 @@ from spendra.snapshot import (
     SecretsSegment,
 )
 from spendra_control_plane.snapshots.ancestry import Parents, flatten
-from spendra_control_plane.stores.postgres import Connection, Row
+from spendra_control_plane.snapshots.moments import ms
+from spendra_control_plane.snapshots.prices import PriceRow, prices_segment
+from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 from spendra_control_plane.stores.vault import Vault
 
@@ -36,16 +37,21 @@ class Compiled(NamedTuple):
 
 
 async def compile_segments(
-    connection: Connection, org: Row, vault: Vault, prices: bytes
+    connection: Connection, org: Row, vault: Vault, catalog: bytes
 ) -> Compiled:
     """`org` is the organization's row; the caller holds its lock."""
     org_id = org["id"]
     return Compiled(
         keys=msgspec.json.encode(await _keys(connection, org_id)),
         policy=msgspec.json.encode(await _policy(connection, org)),
-        prices=prices,
+        prices=prices_segment(catalog, await own_prices(connection, org_id)),
         secrets=msgspec.json.encode(await _secrets(connection, org, vault)),
     )
+
+
+async def own_prices(connection: Connection | Pool, org_id: str) -> list[PriceRow]:
+    """The organization's own prices, the newest first."""
+    return [dict(row.items()) for row in await connection.fetch(SQL["prices"], org_id)]
 
 
 async def _keys(connection: Connection, org_id: str) -> KeysSegment:
@@ -132,8 +138,3 @@ def _route(row: Row, org_id: str, vault: Vault) -> RouteRecord:
         model_names=row["model_names"],
         ceilings_nanousd=row["ceilings_nanousd"],
     )
-
-
-def ms(moment: datetime | None) -> int | None:
-    """Unix milliseconds of a moment, or None."""
-    return None if moment is None else round(moment.timestamp() * 1000)

@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -30,12 +31,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Publisher:
-    """`prices` are the bytes of the `prices` segment; `announce` hears of each new version."""
+    """`catalog` are the bytes of the price catalog; `announce` hears of each new version."""
 
     pool: Pool
     vault: Vault
     floors: Floors
-    prices: bytes
+    catalog: bytes
     announce: Callable[[str, int], None]
 
     @asynccontextmanager
@@ -50,9 +51,13 @@ class Publisher:
         if change.restricts:
             await self.floors.raise_to(org_id, version)
 
+    @cached_property
+    def catalog_hash(self) -> str:
+        return segment_hash(self.catalog)
+
     async def refresh_prices(self) -> None:
-        """Publish anew for each organization whose snapshot holds other prices."""
-        for row in await self.pool.fetch(SQL["other_prices"], segment_hash(self.prices)):
+        """Publish anew for each organization whose snapshot holds another catalog."""
+        for row in await self.pool.fetch(SQL["other_prices"], self.catalog_hash):
             async with self.change(row["id"]):
                 pass
 
@@ -61,7 +66,7 @@ class Publisher:
         version: int = await connection.fetchval(SQL["advance"], org_id, change.restricts)
         org = await connection.fetchrow(SQL["reread"], org_id)
         assert org is not None  # noqa: S101 - its lock is held
-        compiled = await compile_segments(connection, org, self.vault, self.prices)
+        compiled = await compile_segments(connection, org, self.vault, self.catalog)
         hashes = await self._store(connection, org_id, compiled)
         await self._record(connection, org, version, hashes)
         await connection.execute(SQL["prune_segments"], org_id, version - SNAPSHOTS_WITH_SEGMENTS)
@@ -93,7 +98,9 @@ class Publisher:
             segments=hashes,
         )
         raw, signature = sign(manifest, self._signing_key(org))
-        await connection.execute(SQL["insert_snapshot"], org["id"], version, raw, signature, hashes)
+        await connection.execute(
+            SQL["insert_snapshot"], org["id"], version, raw, signature, hashes, self.catalog_hash
+        )
 
     def _signing_key(self, org: Row) -> Ed25519PrivateKey:
         raw = self.vault.unseal(org["id"], "signing_key", org["signing_key_sealed"])

@@ -1,6 +1,5 @@
 """`/v1/adjustments`, ending lost reservations, and the rule for them."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -16,15 +15,12 @@ from spendra_control_plane.api.record_bodies import (
     PostLost,
     ReleaseLost,
 )
-from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.record import adjustments, lost, repairs
 
 router = APIRouter(prefix="/v1", tags=["record"], route_class=ExactRoute)
 
 Reads = Annotated[str, may("spend:read")]
 Writes = Annotated[str, may("record:write")]
-
-NOT_A_CURSOR = "The cursor is not one that this route gave; start again without it."
 
 
 @router.post("/adjustments", status_code=201)
@@ -49,7 +45,7 @@ async def book_adjustment(
 @router.get("/adjustments")
 async def list_adjustments(plane: InPlane, org_id: Reads, asked: Paging) -> dict[str, Any]:
     """Newest first."""
-    items = await adjustments.page(plane.pool, org_id, _before(asked.keys(2)), asked.fetch)
+    items = await adjustments.page(plane.pool, org_id, asked.place(), asked.fetch)
     return asked.page(items, "booked_at", "id")
 
 
@@ -74,14 +70,14 @@ async def post_lost(
 @router.get("/lost-endings")
 async def list_lost_endings(plane: InPlane, org_id: Reads, asked: Paging) -> dict[str, Any]:
     """Which lost reservations operators ended, who, and why; newest first."""
-    items = await lost.endings(plane.pool, org_id, _before(asked.keys(2)), asked.fetch)
+    items = await lost.endings(plane.pool, org_id, asked.place(), asked.fetch)
     return asked.page(items, "ended_at", "reservation_id")
 
 
 @router.get("/reconciliations")
 async def list_reconciliations(plane: InPlane, org_id: Reads, asked: Paging) -> dict[str, Any]:
     """When Redis was found to differ from Postgres, in what, and was rebuilt; newest first."""
-    items = await repairs.page(plane.pool, org_id, _moment(asked.keys(1)), asked.fetch)
+    items = await repairs.page(plane.pool, org_id, asked.moment(), asked.fetch)
     return asked.page(items, "reconciled_at")
 
 
@@ -93,22 +89,3 @@ async def get_lost_rule(plane: InPlane, org_id: Reads) -> dict[str, Any]:
 @router.put("/settings/lost")
 async def put_lost_rule(plane: InPlane, org_id: Writes, body: LostRule) -> dict[str, Any]:
     return await lost.set_rule(plane.pool, org_id, body.rule, body.after_s)
-
-
-def _before(keys: list[str]) -> tuple[datetime, UUID] | None:
-    moment = _moment(keys)
-    if moment is None:
-        return None
-    try:
-        return moment, UUID(keys[1])
-    except ValueError:
-        refuse_invalid(NOT_A_CURSOR)
-
-
-def _moment(keys: list[str]) -> datetime | None:
-    if not keys:
-        return None
-    try:
-        return datetime.fromisoformat(keys[0])
-    except ValueError:
-        refuse_invalid(NOT_A_CURSOR)

@@ -36,3 +36,11 @@ SELECT provider, kind, base_url, credential_sealed, models, fallbacks, parameter
 FROM spendra.provider_routes
 WHERE org_id = $1
 ORDER BY created_at, provider;
+
+-- name: prices
+-- The newest first: of two that hold for the same request, it counts. Those that ended stay,
+-- because requests are priced as of when they were reserved.
+SELECT id, provider, model, service_tier, rates, multiplier, starts_at, ends_at
+FROM spendra.prices
+WHERE org_id = $1
+ORDER BY created_at DESC, id DESC;

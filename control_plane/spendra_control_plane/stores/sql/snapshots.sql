@@ -25,8 +25,8 @@ INSERT INTO spendra.segments (org_id, hash, bytes, sealed)
 VALUES ($1, $2, $3, $4);
 
 -- name: insert_snapshot
-INSERT INTO spendra.snapshots (org_id, version, manifest, signature, segments)
-VALUES ($1, $2, $3, $4, $5);
+INSERT INTO spendra.snapshots (org_id, version, manifest, signature, segments, catalog)
+VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: prune_segments
 DELETE FROM spendra.segments
@@ -62,9 +62,9 @@ SELECT id, config_version FROM spendra.organizations WHERE id = ANY ($1::text[])
 SELECT id, min_version FROM spendra.organizations WHERE min_version > 0;
 
 -- name: other_prices
--- Organizations whose newest snapshot holds other prices than these.
+-- Organizations whose newest snapshot holds another catalog than this.
 SELECT organizations.id
 FROM spendra.organizations
 JOIN spendra.snapshots
     ON snapshots.org_id = organizations.id AND snapshots.version = organizations.config_version
-WHERE segments ->> 'prices' <> $1;
+WHERE snapshots.catalog <> $1;

@@ -13,6 +13,9 @@ macro_rules! units {
         pub enum Unit { $($unit,)* }
 
         impl Unit {
+            /// Of every kind of price that this release knows.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
             /// The name its price has in the catalog.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$unit => $name,)* }

@@ -43,6 +43,11 @@ impl PriceBook {
         book.map(Self).map_err(hot_error)
     }
 
+    #[staticmethod]
+    fn units() -> Vec<&'static str> {
+        price::Unit::NAMES.to_vec()
+    }
+
     #[getter]
     fn version(&self) -> &str {
         self.0.version()
