@@ -19,7 +19,8 @@ MEDIA = {
 MEDIA_KEYS = {"image_url", "input_audio", "inlineData", "inline_data", "fileData", "file_data"}
 CONVERSATION = ("messages", "input", "prompt")
 DIMENSIONS = {
-    "agent", "environment", "key", "model", "person", "project", "provider", "run", "team",
+    "agent", "cost_center", "environment", "key", "model", "person", "project", "provider", "run",
+    "team", "tier",
 }  # fmt: skip
 MAX_AMOUNT_NANOUSD = 2**53 - 1
 WITH_TOOLS = {

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendra import _hot
+from spendra.scopes import KEY_DIMENSIONS, LABEL_PREFIX, REQUEST_DIMENSIONS
 from tests import policy_oracle
 from tests.policy_oracle import Json
 
@@ -250,3 +251,14 @@ CALLS = st.fixed_dictionaries(
 def test_the_extension_and_the_oracle_agree(segment: Json, prices: Json, case: Json) -> None:
     found = written(decide(segment, prices, case))
     assert found == policy_oracle.decide(segment, prices, case)
+
+
+def test_a_selector_may_name_each_dimension_and_no_other() -> None:
+    def segment(dimension: str) -> bytes:
+        policy = {"id": "p", "name": "p", "selector": {dimension: ["x"]}, "rules": {}}
+        return encoded({"budgets": [], "policies": [policy], "default_output_tokens": 1})
+
+    for dimension in (*KEY_DIMENSIONS, *REQUEST_DIMENSIONS, f"{LABEL_PREFIX}x"):
+        _hot.PolicyTree.load(segment(dimension))
+    with pytest.raises(ValueError, match="is not a dimension"):
+        _hot.PolicyTree.load(segment("planet"))

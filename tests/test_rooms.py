@@ -50,10 +50,16 @@ NAMED_IN = {
         "control_plane/spendra_control_plane/serving.py",
     },
     "pydantic": {
-        "control_plane/spendra_control_plane/api/bodies.py",
-        "control_plane/spendra_control_plane/api/member_bodies.py",
-        "control_plane/spendra_control_plane/api/price_bodies.py",
-        "control_plane/spendra_control_plane/api/record_bodies.py",
+        "control_plane/spendra_control_plane/api/bodies/budgets.py",
+        "control_plane/spendra_control_plane/api/bodies/keys.py",
+        "control_plane/spendra_control_plane/api/bodies/members.py",
+        "control_plane/spendra_control_plane/api/bodies/organizations.py",
+        "control_plane/spendra_control_plane/api/bodies/policies.py",
+        "control_plane/spendra_control_plane/api/bodies/prices.py",
+        "control_plane/spendra_control_plane/api/bodies/providers.py",
+        "control_plane/spendra_control_plane/api/bodies/record.py",
+        "control_plane/spendra_control_plane/api/bodies/scopes.py",
+        "control_plane/spendra_control_plane/api/bodies/words.py",
     },
 }
 NOT_IN_THE_TREATY = {"os.environ", "socket", "asyncio", "time", "random", "subprocess"}

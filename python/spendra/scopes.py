@@ -4,7 +4,7 @@ A scope as users write it maps a dimension to one value: `{"project": "checkout"
 is written as `{"label:feature": "search"}`.
 """
 
-KEY_DIMENSIONS = ("team", "project", "person", "agent")
+KEY_DIMENSIONS = ("team", "project", "person", "agent", "cost_center", "tier")
 """What a key can be bound to; each value is the name of a row of the scope registry."""
 
 REQUEST_DIMENSIONS = ("key", "environment", "provider", "model", "run")

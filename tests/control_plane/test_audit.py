@@ -34,7 +34,7 @@ def test_an_edit_names_its_actor_reason_before_and_after(org: Organization) -> N
 
 def _change_everything(org: Organization) -> None:
     org.post("/v1/teams", {"name": "payments"})
-    org.post("/v1/projects", {"name": "checkout", "team": "payments"})
+    org.post("/v1/projects", {"name": "checkout", "teams": ["payments"]})
     key = org.post("/v1/keys", {"name": "k"})["id"]
     org.post(f"/v1/keys/{key}/rotate", status=200)
     org.post("/v1/budgets", BUDGET)

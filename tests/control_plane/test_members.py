@@ -141,7 +141,7 @@ def test_no_token_opens_another_organization(
 def _keys(org: Organization) -> dict[str, str]:
     org.post("/v1/teams", {"name": "payments"})
     org.post("/v1/teams", {"name": "cards", "parent": "payments"})
-    org.post("/v1/projects", {"name": "checkout", "team": "cards"})
+    org.post("/v1/projects", {"name": "checkout", "teams": ["cards"]})
     scopes = {
         "ada": {"person": "ada"},
         "bob": {"person": "bob"},

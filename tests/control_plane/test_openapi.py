@@ -1,7 +1,9 @@
 """The API's document: complete, with examples, and true under generated requests."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import httpx
 import pytest
@@ -14,11 +16,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from spendra_control_plane.api import bodies, member_bodies, price_bodies, record_bodies
+from spendra_control_plane.api import bodies
 from spendra_control_plane.api.examples import EXAMPLES
 from spendra_control_plane.authoring.refusals import KINDS
 from tests.control_plane.running import ControlPlane, Organization, found_organization
 
+ROOMS = [
+    import_module(f"{bodies.__name__}.{found.name}") for found in iter_modules(bodies.__path__)
+]
 ENDLESS = "/sidecar/v1/snapshots"
 CHECKS = [
     not_a_server_error,
@@ -78,8 +83,7 @@ def test_each_body_has_an_example_that_it_takes(control_plane: ControlPlane) -> 
     } - {""}
     assert asked <= set(EXAMPLES)
     for name, example in EXAMPLES.items():
-        rooms = (bodies, member_bodies, price_bodies, record_bodies)
-        body = next(getattr(room, name) for room in rooms if hasattr(room, name))
+        body = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
         body.model_validate(example)
 
 

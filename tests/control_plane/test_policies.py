@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from spendra.snapshot import RouteRecord, Rules
-from spendra_control_plane.api.bodies import RulesBody
+from spendra_control_plane.api.bodies.policies import RulesBody
 from tests.control_plane.running import Organization
 
 POLICY = {

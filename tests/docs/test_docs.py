@@ -11,6 +11,7 @@ from spendra_control_plane.api.metrics import Metrics as ControlPlaneMetrics
 from spendra_control_plane.worker.metrics import Metrics as WorkerMetrics
 from spendra_sidecar.metrics import Metrics as SidecarMetrics
 from spendra_sidecar.serving.refusals import KINDS
+from tests.system.test_scopes import CASES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -67,6 +68,12 @@ def test_each_row_of_the_refusals_is_a_refusal() -> None:
 
 def test_the_metrics_are_those_that_exist() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", page("metrics.md"), re.MULTILINE)) == samples()
+
+
+def test_each_kind_of_scope_has_a_row_and_a_case() -> None:
+    _, _, section = page("policies.md").partition("### What is shown of each\n")
+    table = section.partition("\n#")[0]
+    assert set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)) == set(CASES)
 
 
 def test_the_settings_are_those_that_the_code_reads() -> None:

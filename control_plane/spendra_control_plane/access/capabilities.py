@@ -7,7 +7,7 @@ CAPABILITIES: Final = {
     "organization:read": "the organization and its settings",
     "organization:freeze": "stop all spending, and resume it",
     "settings:write": "settings of the organization",
-    "scopes:read": "teams, projects, people, agents",
+    "scopes:read": "teams, projects, people, agents, cost centers, tiers",
     "scopes:write": "make and change them",
     "keys:read": "keys",
     "keys:write": "make, rotate, pause, resume, revoke keys",

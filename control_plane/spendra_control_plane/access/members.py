@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from spendra.scopes import KEY_DIMENSIONS
 from spendra_control_plane.access.callers import Caller
 from spendra_control_plane.authoring import editions, scopes
 from spendra_control_plane.authoring.organizations import new_id
@@ -18,7 +19,6 @@ from spendra_control_plane.stores.sql import statements
 
 SQL = statements("members")
 Kind = Literal["person", "service"]
-_SCOPES_OF_A_MANAGER = frozenset({"team", "project", "person", "agent"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def _check_fit(kind: str, roles: list[str], manages: Mapping[str, list[str]]) ->
         refuse_invalid("roles: a service has no spend of its own; 'employee' is for people.")
     if ("manager" in roles) != bool(manages):
         refuse_invalid("manages: name what a manager sees, and only for the role 'manager'.")
-    strange = set(manages) - _SCOPES_OF_A_MANAGER
+    strange = set(manages) - set(KEY_DIMENSIONS)
     if strange:
-        known = ", ".join(sorted(_SCOPES_OF_A_MANAGER))
+        known = ", ".join(sorted(KEY_DIMENSIONS))
         refuse_invalid(f"manages: {min(strange)!r} is not one of {known}.")

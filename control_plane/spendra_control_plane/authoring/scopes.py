@@ -1,4 +1,4 @@
-"""The scope registry: teams, projects, people and agents, each kind a row of one table."""
+"""The scope registry: teams, projects, people, agents and what they are counted by: one table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_invalid, refuse_missing
-from spendra_control_plane.snapshots.ancestry import ancestors
+from spendra_control_plane.snapshots.ancestry import Parents, Scope, ancestors
 from spendra_control_plane.snapshots.compile import read_parents
 from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row, UniqueViolation
@@ -21,21 +21,29 @@ class Kind:
 
     name: str
     parents: Mapping[str, str] = field(default_factory=dict)
+    several: frozenset[str] = frozenset()
+    """The fields among `parents` that name any number of scopes."""
 
 
+_TEAMS = frozenset({"teams"})
 KINDS = {
-    "teams": Kind("team", {"parent": "team"}),
-    "projects": Kind("project", {"team": "team"}),
-    "people": Kind("person", {"team": "team"}),
+    "teams": Kind("team", {"parent": "team", "cost_center": "cost_center"}),
+    "projects": Kind("project", {"teams": "team", "cost_center": "cost_center"}, _TEAMS),
+    "people": Kind(
+        "person", {"teams": "team", "tier": "tier", "cost_center": "cost_center"}, _TEAMS
+    ),
     "agents": Kind("agent", {"parent": "agent", "project": "project"}),
+    "cost-centers": Kind("cost_center"),
+    "tiers": Kind("tier"),
 }
+"""By the last part of their paths."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a person wrote of one scope; `parents` by field, None takes a parent away."""
+    """What a person wrote of one scope; `parents` by field, each with all names of its own."""
 
-    parents: Mapping[str, str | None]
+    parents: Mapping[str, list[str]]
     fields: Mapping[str, object]
 
 
@@ -65,7 +73,7 @@ async def edit(
     async with publisher.change(org_id) as change:
         editions.check(if_match, await _read(change.connection, org_id, kind, name))
         await _write(change, kind, name, draft)
-        change.restricts = bool(draft.parents)
+        change.restricts = bool(draft.parents) or draft.fields.get("state") == "archived"
         return await _read(change.connection, org_id, kind, name)
 
 
@@ -83,9 +91,13 @@ async def register(connection: Connection, org_id: str, scope: Mapping[str, str]
     """Enter each name that is new. Raises Refusal for one that is archived."""
     for kind, name in scope.items():
         await connection.execute(SQL["register"], org_id, kind, name)
-        if await connection.fetchval(SQL["state"], org_id, kind, name) == "archived":
-            detail = f"The {kind} {name!r} is archived; set its state to 'active' first."
-            refuse_conflict(detail)
+        _check_open((kind, name), await connection.fetchval(SQL["state"], org_id, kind, name))
+
+
+def _check_open(scope: tuple[str, str], state: str) -> None:
+    if state == "archived":
+        detail = f"The {scope[0]} {scope[1]!r} is archived; set its state to 'active' first."
+        refuse_conflict(detail)
 
 
 async def _write(change: Change, kind: Kind, name: str, draft: Draft) -> None:
@@ -95,25 +107,33 @@ async def _write(change: Change, kind: Kind, name: str, draft: Draft) -> None:
             await connection.execute(
                 SQL[f"set_{column}"], org_id, kind.name, name, draft.fields[column]
             )
-    for field_name, parent in draft.parents.items():
-        await _set_parent(connection, org_id, (kind.name, name), (kind.parents[field_name], parent))
+    for field_name, names in draft.parents.items():
+        await _set_parents(connection, org_id, (kind.name, name), (kind.parents[field_name], names))
 
 
-async def _set_parent(
-    connection: Connection, org_id: str, child: tuple[str, str], parent: tuple[str, str | None]
+async def _set_parents(
+    connection: Connection, org_id: str, child: Scope, named: tuple[str, list[str]]
 ) -> None:
-    parent_kind, parent_name = parent
-    await connection.execute(SQL["remove_parent"], org_id, *child, parent_kind)
-    if parent_name is None:
-        return
-    if await connection.fetchval(SQL["state"], org_id, parent_kind, parent_name) is None:
-        detail = f"There is no {parent_kind} {parent_name!r}; create it first."
+    """Those that stay are left alone, so that the audit shows what changed."""
+    parent_kind, names = named
+    await connection.execute(SQL["remove_parents"], org_id, *child, parent_kind, names)
+    parents = await read_parents(connection, org_id)
+    for name in names:
+        if (parent := (parent_kind, name)) not in parents.get(child, ()):
+            await _check_parent(connection, org_id, child, parent, parents)
+            await connection.execute(SQL["insert_parent"], org_id, *child, *parent)
+
+
+async def _check_parent(
+    connection: Connection, org_id: str, child: Scope, parent: Scope, parents: Parents
+) -> None:
+    state = await connection.fetchval(SQL["state"], org_id, *parent)
+    if state is None:
+        refuse_invalid(f"There is no {parent[0]} {parent[1]!r}; create it first.")
+    _check_open(parent, state)
+    if child in ancestors(parent, parents):
+        detail = f"The {parent[0]} {parent[1]!r} is below the {child[0]} {child[1]!r} already."
         refuse_invalid(detail)
-    above = ancestors((parent_kind, parent_name), await read_parents(connection, org_id))
-    if child in above:
-        detail = f"The {parent_kind} {parent_name!r} is below the {child[0]} {child[1]!r} already."
-        refuse_invalid(detail)
-    await connection.execute(SQL["insert_parent"], org_id, *child, parent_kind, parent_name)
 
 
 async def _read(connection: Connection, org_id: str, kind: Kind, name: str) -> dict[str, Any]:
@@ -124,8 +144,11 @@ async def _read(connection: Connection, org_id: str, kind: Kind, name: str) -> d
 
 
 def _view(kind: Kind, row: Row) -> dict[str, Any]:
-    parents: dict[str, str] = row["parents"]
-    named = {field_name: parents.get(above) for field_name, above in kind.parents.items()}
+    parents: dict[str, list[str]] = row["parents"]
+    named: dict[str, object] = {}
+    for field_name, above in kind.parents.items():
+        names = parents.get(above, [])
+        named[field_name] = names if field_name in kind.several else next(iter(names), None)
     attributes: dict[str, Any] = row["attributes"]
     return {
         **attributes,

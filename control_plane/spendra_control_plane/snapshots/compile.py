@@ -1,7 +1,7 @@
 """Compile an organization's configuration into the segments of a snapshot."""
 
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -17,7 +17,7 @@ from spendra.snapshot import (
     Rules,
     SecretsSegment,
 )
-from spendra_control_plane.snapshots.ancestry import Parents, flatten
+from spendra_control_plane.snapshots.ancestry import Parents, Scope, flatten, is_closed
 from spendra_control_plane.snapshots.moments import ms
 from spendra_control_plane.snapshots.prices import PriceRow, prices_segment
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
@@ -34,6 +34,13 @@ class Compiled(NamedTuple):
     policy: bytes
     prices: bytes
     secrets: bytes
+
+
+class Tree(NamedTuple):
+    """The scope registry, as far as keys are concerned."""
+
+    parents: Parents
+    archived: frozenset[Scope]
 
 
 async def compile_segments(
@@ -56,11 +63,13 @@ async def own_prices(connection: Connection | Pool, org_id: str) -> list[PriceRo
 
 async def _keys(connection: Connection, org_id: str) -> KeysSegment:
     parents = await read_parents(connection, org_id)
+    archived = await connection.fetch(SQL["archived"], org_id)
+    tree = Tree(parents, frozenset((row["kind"], row["name"]) for row in archived))
     hashes: dict[str, list[KeyHash]] = defaultdict(list)
     for row in await connection.fetch(SQL["key_hashes"], org_id):
         hashes[row["key_id"]].append(KeyHash(hash=row["hash"], expires_at_ms=ms(row["expires_at"])))
     rows = await connection.fetch(SQL["keys"], org_id)
-    return KeysSegment(keys=[_key(row, hashes[row["id"]], parents) for row in rows])
+    return KeysSegment(keys=[_key(row, hashes[row["id"]], tree) for row in rows])
 
 
 async def read_parents(connection: Connection, org_id: str) -> Parents:
@@ -71,18 +80,27 @@ async def read_parents(connection: Connection, org_id: str) -> Parents:
     return parents
 
 
-def _key(row: Row, hashes: list[KeyHash], parents: Parents) -> KeyRecord:
+def _key(row: Row, hashes: list[KeyHash], tree: Tree) -> KeyRecord:
     return KeyRecord(
         id=row["id"],
         name=row["name"],
         environment=row["environment"],
-        state=row["state"],
+        state=_key_state(row, tree),
         hashes=hashes,
-        scope=flatten(row["scope"], parents),
+        scope=flatten(row["scope"], tree.parents),
         models=row["models"],
         max_request_nanousd=row["max_request_nanousd"],
         expires_at_ms=ms(row["expires_at"]),
     )
+
+
+def _key_state(row: Row, tree: Tree) -> Literal["active", "paused", "revoked"]:
+    """A key of a closed scope is paused for as long as that is closed."""
+    state: Literal["active", "paused", "revoked"] = row["state"]
+    own = row["scope"].items()
+    if state == "active" and any(is_closed(one, tree.archived, tree.parents) for one in own):
+        return "paused"
+    return state
 
 
 async def _policy(connection: Connection, org: Row) -> PolicySegment:

@@ -15,7 +15,7 @@ _KEY_REFUSALS = {
     "key_malformed": "This is not a whole Spendra key: its checksum does not fit. Copy it again.",
     "key_unknown": "This key is not known here. Ask the operator who issued it.",
     "key_revoked": "This key was revoked.",
-    "key_paused": "This key is paused; an operator can resume it.",
+    "key_paused": "This key is paused, or its scope is closed; an operator can resume it.",
     "key_expired": "This key has expired.",
 }
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 
 from spendra_control_plane.access.callers import Seen
-from spendra_control_plane.api.bodies import EditBudget, NewBudget
+from spendra_control_plane.api.bodies.budgets import EditBudget, NewBudget
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may, within
 from spendra_control_plane.api.paging import Paging

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter
 
-from spendra_control_plane.api.bodies import Freeze
+from spendra_control_plane.api.bodies.organizations import Freeze
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.plane import InPlane

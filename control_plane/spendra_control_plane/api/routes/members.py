@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 
 from spendra_control_plane.access import members, tokens
+from spendra_control_plane.api.bodies.members import EditMember, NewMember, NewToken
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import InCaller, may
-from spendra_control_plane.api.member_bodies import EditMember, NewMember, NewToken
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 

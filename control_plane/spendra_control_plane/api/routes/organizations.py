@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 
 from spendra_control_plane.access.members import check_may_touch
-from spendra_control_plane.api.bodies import NewOrganization, Settings
+from spendra_control_plane.api.bodies.organizations import NewOrganization, Settings
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import Bootstrap, InCaller, may
 from spendra_control_plane.api.paging import Paging

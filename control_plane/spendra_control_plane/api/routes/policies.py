@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
-from spendra_control_plane.api.bodies import EditPolicy, NewPolicy
+from spendra_control_plane.api.bodies.policies import EditPolicy, NewPolicy
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging

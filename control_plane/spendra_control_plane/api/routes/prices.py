@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 
 from spendra._hot import Usage
+from spendra_control_plane.api.bodies.prices import EndPrice, NewPrice, Quote, Rerating
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import InCaller, may
 from spendra_control_plane.api.paging import Paging, cursor_of, read_place
 from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
-from spendra_control_plane.api.price_bodies import EndPrice, NewPrice, Quote, Rerating
 from spendra_control_plane.api.questions import Moment, read_moment
 from spendra_control_plane.authoring import prices
 from spendra_control_plane.record import rerating

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Response
 
-from spendra_control_plane.api.bodies import ProviderBody
+from spendra_control_plane.api.bodies.providers import ProviderBody
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging

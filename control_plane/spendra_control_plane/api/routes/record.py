@@ -5,16 +5,16 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter
 
-from spendra_control_plane.api.exact import ExactRoute
-from spendra_control_plane.api.gates import InCaller, may
-from spendra_control_plane.api.paging import Paging
-from spendra_control_plane.api.plane import InPlane
-from spendra_control_plane.api.record_bodies import (
+from spendra_control_plane.api.bodies.record import (
     LostRule,
     NewAdjustment,
     PostLost,
     ReleaseLost,
 )
+from spendra_control_plane.api.exact import ExactRoute
+from spendra_control_plane.api.gates import InCaller, may
+from spendra_control_plane.api.paging import Paging
+from spendra_control_plane.api.plane import InPlane
 from spendra_control_plane.record import adjustments, lost, repairs
 
 router = APIRouter(prefix="/v1", tags=["record"], route_class=ExactRoute)

@@ -1,10 +1,10 @@
-"""`/v1/teams`, `/v1/projects`, `/v1/people`, `/v1/agents`: four tables of one shape."""
+"""`/v1/teams`, `/v1/projects` and their like: one table for each kind, all of one shape."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 
-from spendra_control_plane.api import bodies
+from spendra_control_plane.api.bodies import scopes as bodies
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
@@ -17,15 +17,17 @@ router = APIRouter(prefix="/v1", tags=["scopes"], route_class=ExactRoute)
 Reads = Annotated[str, may("scopes:read")]
 Writes = Annotated[str, may("scopes:write")]
 
-_BODIES: dict[str, tuple[type[bodies.ScopeBody], type[bodies.ScopeBody]]] = {
+_BODIES: dict[str, tuple[type[bodies.EditScope], type[bodies.EditScope]]] = {
     "teams": (bodies.NewTeam, bodies.EditTeam),
     "projects": (bodies.NewProject, bodies.EditProject),
     "people": (bodies.NewPerson, bodies.EditPerson),
     "agents": (bodies.NewAgent, bodies.EditAgent),
+    "cost-centers": (bodies.NewCostCenter, bodies.EditCostCenter),
+    "tiers": (bodies.NewTier, bodies.EditTier),
 }
 
 
-def _draft(body: bodies.ScopeBody) -> Draft:
+def _draft(kind: Kind, body: bodies.EditScope) -> Draft:
     given = body.given()
     fields: dict[str, object] = {
         name: given[name] for name in ("display_name", "state") if name in given
@@ -35,15 +37,21 @@ def _draft(body: bodies.ScopeBody) -> Draft:
         attributes["email"] = given["email"]
     if attributes:
         fields["attributes"] = attributes
-    parents = {name: given[name] for name in body.parents if name in given}
+    parents = {name: _names(given[name]) for name in kind.parents if name in given}
     return Draft(parents=parents, fields=fields)
+
+
+def _names(written: str | list[str] | None) -> list[str]:
+    if written is None:
+        return []
+    return [written] if isinstance(written, str) else written
 
 
 def _add(plural: str, kind: Kind) -> None:
     new, edited = _BODIES[plural]
 
     async def create(plane: InPlane, org_id: Writes, body: Any) -> dict[str, Any]:
-        return await scopes.create(plane.publisher, org_id, kind, body.name, _draft(body))
+        return await scopes.create(plane.publisher, org_id, kind, body.name, _draft(kind, body))
 
     async def edit(
         plane: InPlane,
@@ -53,7 +61,7 @@ def _add(plural: str, kind: Kind) -> None:
         response: Response,
         if_match: IfMatch = None,
     ) -> dict[str, Any]:
-        draft = _draft(body)
+        draft = _draft(kind, body)
         view = await scopes.edit(plane.publisher, org_id, kind, name, draft, if_match)
         return tagged(response, view)
 
@@ -68,7 +76,7 @@ def _add(plural: str, kind: Kind) -> None:
     edit.__annotations__["body"] = edited
     one = f"/{plural}/{{name:path}}"
     router.post(f"/{plural}", status_code=201, name=f"create_{kind.name}")(create)
-    router.get(f"/{plural}", name=f"list_{plural}")(page)
+    router.get(f"/{plural}", name=f"list_{plural.replace('-', '_')}")(page)
     router.get(one, name=f"get_{kind.name}")(get)
     router.patch(one, name=f"edit_{kind.name}")(edit)
 

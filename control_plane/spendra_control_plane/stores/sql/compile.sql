@@ -2,7 +2,10 @@
 SELECT kind, name, parent_kind, parent_name
 FROM spendra.scope_parents
 WHERE org_id = $1
-ORDER BY kind, name, parent_kind;
+ORDER BY kind, name, parent_kind, parent_name;
+
+-- name: archived
+SELECT kind, name FROM spendra.scopes WHERE org_id = $1 AND state = 'archived';
 
 -- name: keys
 -- A revoked key keeps its own refusal for a month; then it is as unknown as any other text.

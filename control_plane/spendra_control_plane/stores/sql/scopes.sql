@@ -17,28 +17,38 @@ WHERE org_id = $1 AND kind = $2 AND name = $3;
 -- name: set_state
 UPDATE spendra.scopes SET state = $4 WHERE org_id = $1 AND kind = $2 AND name = $3;
 
--- name: remove_parent
+-- name: remove_parents
+-- All of a kind but those that stay.
 DELETE FROM spendra.scope_parents
-WHERE org_id = $1 AND kind = $2 AND name = $3 AND parent_kind = $4;
+WHERE org_id = $1 AND kind = $2 AND name = $3 AND parent_kind = $4 AND parent_name <> ALL ($5);
 
 -- name: insert_parent
 INSERT INTO spendra.scope_parents (org_id, kind, name, parent_kind, parent_name)
-VALUES ($1, $2, $3, $4, $5);
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING;
 
 -- name: get
 SELECT name, display_name, attributes, state, created_at, (
-    SELECT coalesce(jsonb_object_agg(parent_kind, parent_name), '{}')
-    FROM spendra.scope_parents AS above
-    WHERE above.org_id = scopes.org_id AND above.kind = scopes.kind AND above.name = scopes.name
+    SELECT coalesce(jsonb_object_agg(parent_kind, names), '{}')
+    FROM (
+        SELECT parent_kind, jsonb_agg(parent_name ORDER BY parent_name) AS names
+        FROM spendra.scope_parents AS above
+        WHERE above.org_id = scopes.org_id AND above.kind = scopes.kind AND above.name = scopes.name
+        GROUP BY parent_kind
+    ) AS by_kind
 ) AS parents
 FROM spendra.scopes
 WHERE org_id = $1 AND kind = $2 AND name = $3;
 
 -- name: page
 SELECT name, display_name, attributes, state, created_at, (
-    SELECT coalesce(jsonb_object_agg(parent_kind, parent_name), '{}')
-    FROM spendra.scope_parents AS above
-    WHERE above.org_id = scopes.org_id AND above.kind = scopes.kind AND above.name = scopes.name
+    SELECT coalesce(jsonb_object_agg(parent_kind, names), '{}')
+    FROM (
+        SELECT parent_kind, jsonb_agg(parent_name ORDER BY parent_name) AS names
+        FROM spendra.scope_parents AS above
+        WHERE above.org_id = scopes.org_id AND above.kind = scopes.kind AND above.name = scopes.name
+        GROUP BY parent_kind
+    ) AS by_kind
 ) AS parents
 FROM spendra.scopes
 WHERE org_id = $1 AND kind = $2 AND name > $3

@@ -7,10 +7,11 @@ use super::decide::Request;
 use crate::error::Unusable;
 
 /// What a key can be bound to.
-pub const KEY_DIMENSIONS: [&str; 4] = ["team", "project", "person", "agent"];
+pub const KEY_DIMENSIONS: [&str; 6] = ["team", "project", "person", "agent", "cost_center", "tier"];
 
-const FIXED: [&str; 9] = [
+const FIXED: [&str; 11] = [
     "agent",
+    "cost_center",
     "environment",
     "key",
     "model",
@@ -19,6 +20,7 @@ const FIXED: [&str; 9] = [
     "provider",
     "run",
     "team",
+    "tier",
 ];
 const LABEL_PREFIX: &str = "label:";
 

@@ -226,7 +226,8 @@ BEGIN
         SELECT p_org, batch, 'spend', side.account, side.amount, e.decision_id, e.reservation_id,
                e.reserved_at
         FROM event e CROSS JOIN LATERAL (VALUES
-            ('expense:' || COALESCE(e.facts #>> '{label:cost_center,0}', e.facts #>> '{project,0}',
+            ('expense:' || COALESCE(e.facts #>> '{cost_center,0}',
+                                    e.facts #>> '{label:cost_center,0}', e.facts #>> '{project,0}',
                                     e.facts #>> '{team,0}', 'unassigned'), e.cost_nanousd),
             ('payable:' || e.provider, -e.cost_nanousd)) AS side(account, amount)
         WHERE e.outcome = 'posted'

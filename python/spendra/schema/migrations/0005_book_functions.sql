@@ -92,8 +92,8 @@ END $$;
 
 CREATE FUNCTION spendra.cost_center(p_facts jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN COALESCE(p_facts #>> '{label:cost_center,0}', p_facts #>> '{project,0}',
-                p_facts #>> '{team,0}', 'unassigned');
+RETURN COALESCE(p_facts #>> '{cost_center,0}', p_facts #>> '{label:cost_center,0}',
+                p_facts #>> '{project,0}', p_facts #>> '{team,0}', 'unassigned');
 
 -- Books as adjustments what came after lost reservations were ended; returns how many.
 CREATE FUNCTION spendra.book_evidence(p_org text) RETURNS integer

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from spendra.money import usd_to_nanousd
-from spendra_control_plane.api.bodies import Body, Dollars, Name
+from spendra_control_plane.api.bodies.words import Body, Dollars, Name
 
 _LONGEST_WAIT_S = 365 * 86400
 

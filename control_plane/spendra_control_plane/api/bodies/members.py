@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spendra_control_plane.api.bodies import Body, Edit, Moment, Name
+from spendra_control_plane.api.bodies.words import Body, Edit, Moment, Name
 
 Role = Literal["owner", "finance", "iam", "platform", "auditor", "manager", "employee"]
 Roles = Annotated[list[Role], Field(min_length=1, max_length=7)]

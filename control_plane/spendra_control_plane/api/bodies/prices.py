@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from spendra._hot import PriceBook
-from spendra_control_plane.api.bodies import Body, Moment, Name, check_known
-from spendra_control_plane.api.record_bodies import Reason
+from spendra_control_plane.api.bodies.record import Reason
+from spendra_control_plane.api.bodies.words import Body, Moment, Name, check_known
 
 UNITS = PriceBook.units()
 _PATTERN_LENGTH = 200

@@ -1,0 +1,70 @@
+"""What a person may type about budgets."""
+
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, model_validator
+
+from spendra_control_plane.api.bodies.words import (
+    Body,
+    Dollars,
+    Edit,
+    Moment,
+    Name,
+    ScopeSelector,
+    one_amount,
+)
+
+
+def _set_aside(nanousd: int) -> int:
+    """It is held as one amount; 0 sets nothing aside."""
+    return one_amount(nanousd) if nanousd else 0
+
+
+def _zone(written: str) -> str:
+    if written not in available_timezones():
+        msg = f"{written!r} is not a time zone; write one like 'Europe/Zurich' or 'UTC'"
+        raise ValueError(msg)
+    return ZoneInfo(written).key
+
+
+SetAsideDollars = Annotated[Dollars, AfterValidator(_set_aside)]
+BudgetKind = Literal["hard", "soft"]
+
+
+class NewBudget(Body):
+    name: Name
+    scope: ScopeSelector = Field(default_factory=dict)
+    period: Literal["hour", "day", "week", "month", "quarter", "year", "fixed", "none"]
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    limit_usd: Dollars
+    kind: BudgetKind
+    open_up_to_usd: SetAsideDollars = 0
+
+    @model_validator(mode="after")
+    def _only_hard_ones_fail(self) -> Self:
+        if self.kind == "soft" and self.open_up_to_usd:
+            msg = "'open_up_to_usd' belongs to kind 'hard': a soft budget refuses nothing"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _dates_fit(self) -> Self:
+        starts, ends = self.starts_at, self.ends_at
+        if self.period == "fixed":
+            if starts is None or ends is None or starts >= ends:
+                msg = "a 'fixed' budget needs 'starts_at' and a later 'ends_at'"
+                raise ValueError(msg)
+        elif starts or ends:
+            msg = "'starts_at' and 'ends_at' belong to period 'fixed' only"
+            raise ValueError(msg)
+        return self
+
+
+class EditBudget(Edit):
+    name: Name | None = None
+    limit_usd: Dollars | None = None
+    kind: BudgetKind | None = None
+    open_up_to_usd: SetAsideDollars | None = None

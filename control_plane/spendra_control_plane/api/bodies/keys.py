@@ -1,0 +1,23 @@
+"""What a person may type about keys."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from spendra_control_plane.api.bodies.words import Body, Globs, Moment, Name, RequestDollars
+from spendra_control_plane.authoring.selectors import check_key_scope
+
+KeyScope = Annotated[dict[str, str], AfterValidator(check_key_scope)]
+
+
+class NewKey(Body):
+    name: Name
+    scope: KeyScope = Field(default_factory=dict)
+    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")] = "live"
+    models: Globs | None = None
+    max_request_usd: RequestDollars | None = None
+    expires_at: Moment | None = None
+
+
+class Rotation(Body):
+    grace_seconds: Annotated[int, Field(ge=0, le=30 * 86400)] = 0
