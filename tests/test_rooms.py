@@ -38,7 +38,10 @@ NAMED_IN = {
         "sidecar/spendra_sidecar/serving/credentials.py",
         "sidecar/spendra_sidecar/serving/google_tokens.py",
         "sidecar/spendra_sidecar/snapshots/receiver.py",
+        "control_plane/spendra_control_plane/notices/sending.py",
     },
+    "aiosmtplib": {"control_plane/spendra_control_plane/notices/mail.py"},
+    "pgqueuer": {"control_plane/spendra_control_plane/worker/jobs.py"},
     "google": {"sidecar/spendra_sidecar/serving/google_tokens.py"},
     "granian": {
         "sidecar/spendra_sidecar/main.py",
@@ -50,6 +53,7 @@ NAMED_IN = {
         "control_plane/spendra_control_plane/serving.py",
     },
     "pydantic": {
+        "control_plane/spendra_control_plane/api/bodies/alerts.py",
         "control_plane/spendra_control_plane/api/bodies/budgets.py",
         "control_plane/spendra_control_plane/api/bodies/keys.py",
         "control_plane/spendra_control_plane/api/bodies/members.py",

@@ -39,7 +39,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         database_url=database_url(environ),
         redis_url=_url(environ, "SPENDRA_REDIS_URL", _REDIS_SCHEMES),
         admin_token=_admin_token(_required(environ, "SPENDRA_ADMIN_TOKEN")),
-        master_key=_master_key(_required(environ, "SPENDRA_MASTER_KEY")),
+        master_key=master_key(_required(environ, "SPENDRA_MASTER_KEY")),
         host=environ.get("SPENDRA_CONTROL_PLANE_HOST") or "127.0.0.1",
         port=_port(environ.get("SPENDRA_CONTROL_PLANE_PORT") or "4142"),
         requests_per_minute=_pace(environ, "SPENDRA_API_REQUESTS_PER_MINUTE", "6000"),
@@ -76,7 +76,8 @@ def _admin_token(text: str) -> str:
     return text
 
 
-def _master_key(text: str) -> bytes:
+def master_key(text: str) -> bytes:
+    """Raises ConfigurationError when it is not the base64 of 32 bytes."""
     try:
         key = base64.b64decode(text, validate=True)
     except ValueError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from spendra_control_plane.worker.main import load
+from spendra_control_plane.worker.configuration import load
 from tests.control_plane.books import Books
 from tests.control_plane.running import ControlPlane, Organization
 from tests.servers import free_port, wait_for_port

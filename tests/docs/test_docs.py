@@ -8,6 +8,7 @@ import pytest
 
 from spendra.providers import COMPATIBLE, PROVIDERS
 from spendra_control_plane.api.metrics import Metrics as ControlPlaneMetrics
+from spendra_control_plane.notices.events import EVENTS
 from spendra_control_plane.worker.metrics import Metrics as WorkerMetrics
 from spendra_sidecar.metrics import Metrics as SidecarMetrics
 from spendra_sidecar.serving.refusals import KINDS
@@ -87,6 +88,11 @@ def test_each_provider_has_a_row_with_its_credentials() -> None:
         named = [f"`{word}`" for word in (provider.name, *provider.credentials)]
         listed = any(all(word in row for word in named) for row in rows)
         assert listed or provider.name == COMPATIBLE, named
+
+
+def test_the_events_are_those_that_exist() -> None:
+    rows = re.findall(r"^\| `(\w+\.\w+)` \| (.+) \|$", page("alerts.md"), re.MULTILINE)
+    assert dict(rows) == EVENTS
 
 
 def test_each_header_is_described() -> None:

@@ -22,6 +22,8 @@ CAPABILITIES: Final = {
     "spend:read": "the ledger, decisions, what is held",
     "record:write": "adjustments, lost money",
     "sidecars:read": "the sidecars and the policy version each obeys",
+    "alerts:read": "channels, subscriptions, notices and what became of them",
+    "alerts:write": "make and change channels and subscriptions, send again",
     "audit:read": "who changed what, and when",
     "members:read": "members, their roles and tokens",
     "members:write": "make and change members, make and revoke tokens",
@@ -32,7 +34,7 @@ _READS = frozenset(name for name in CAPABILITIES if name.endswith(":read"))
 ROLES: Final = {
     "owner": frozenset(CAPABILITIES),
     "finance": _READS - {"providers:read", "sidecars:read", "members:read"}
-    | {"budgets:write", "prices:write", "record:write"},
+    | {"budgets:write", "prices:write", "record:write", "alerts:write"},
     "iam": frozenset(
         {
             "organization:read",
@@ -52,6 +54,7 @@ ROLES: Final = {
         "keys:write",
         "policies:write",
         "providers:write",
+        "alerts:write",
     },
     "auditor": _READS,
     "manager": frozenset({"keys:read", "budgets:read", "spend:read"}),

@@ -16,6 +16,7 @@ from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.openapi import document
 from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.api.routes import (
+    alerts,
     audit,
     budgets,
     freeze,
@@ -45,6 +46,7 @@ ROOMS = (
     record,
     reports,
     audit,
+    alerts,
     sidecars,
     health,
 )

@@ -81,6 +81,13 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "amount_usd": "-0.25",
         "reason": "the provider gave a credit",
     },
+    "NewChannel": {
+        "name": "finance",
+        "kind": "webhook",
+        "url": "https://hooks.example.com/spendra",
+    },
+    "EditChannel": {"state": "paused"},
+    "NewSubscription": {"channel_id": "chn_u8f7a537rek5jfc8", "events": ["budget.*"]},
     "ReleaseLost": {"reason": "the provider never saw it"},
     "PostLost": {"amount_usd": "0.012", "reason": "from the provider's own records"},
     "LostRule": {"rule": "estimate", "after_s": 600},

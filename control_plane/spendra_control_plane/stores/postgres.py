@@ -68,6 +68,17 @@ async def open_pool(database_url: str, *, largest: int = 10) -> Pool:
     return cast("Pool", pool)
 
 
+async def open_bare_pool(database_url: str, *, largest: int) -> Any:
+    """An asyncpg pool for a library that brings statements and codecs of its own."""
+    return await asyncpg.create_pool(
+        database_url,
+        min_size=1,
+        max_size=largest,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=COMMAND_TIMEOUT_S,
+    )
+
+
 async def connect(database_url: str) -> Connection:
     """One connection of its own. Raises one of StoreError."""
     connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)

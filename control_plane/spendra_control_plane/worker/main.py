@@ -1,60 +1,28 @@
-"""The worker's life: sweep every organization, again and again, until told to stop."""
+"""The worker's life: rounds over every organization, and jobs, until told to stop."""
 
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
 
-import msgspec
 import uvloop
 
-from spendra_control_plane.stores.postgres import StoreError, open_pool
+from spendra_control_plane.notices.sending import Sender
+from spendra_control_plane.stores.postgres import Pool, StoreError, open_bare_pool, open_pool
+from spendra_control_plane.stores.vault import Vault
+from spendra_control_plane.worker.configuration import Config, load
 from spendra_control_plane.worker.holds import open_client
+from spendra_control_plane.worker.jobs import Jobs
 from spendra_control_plane.worker.metrics import Metrics
+from spendra_control_plane.worker.notifying import DELIVER, Postman
 from spendra_control_plane.worker.rounds import Rounds
 
 _EXIT_CONFIG = 64
 _EXIT_UNAVAILABLE = 69
 _EVERY_S = 2.0
-
-
-class Config(msgspec.Struct, frozen=True):
-    """Settings of a worker. Documented in docs/configuration.md."""
-
-    database_url: str
-    redis_url: str
-    lost_after_s: int
-    audit_every_s: int
-    host: str
-    port: int
-    """Of `/metrics`; 0: none."""
-
-
-def load(env: Mapping[str, str] = os.environ) -> Config:
-    """Raises ValueError with one sentence for a setting that is missing or wrong."""
-    for name in ("SPENDRA_DATABASE_URL", "SPENDRA_REDIS_URL"):
-        if not env.get(name):
-            msg = f"{name} is not set; see docs/configuration.md"
-            raise ValueError(msg)
-    return Config(
-        database_url=env["SPENDRA_DATABASE_URL"],
-        redis_url=env["SPENDRA_REDIS_URL"],
-        lost_after_s=_whole(env, "SPENDRA_LOST_AFTER_S", 3600),
-        audit_every_s=_whole(env, "SPENDRA_AUDIT_EVERY_S", 300),
-        host=env.get("SPENDRA_WORKER_HOST") or "127.0.0.1",
-        port=_whole(env, "SPENDRA_WORKER_PORT", 0),
-    )
-
-
-def _whole(env: Mapping[str, str], name: str, default: int) -> int:
-    written = env.get(name) or str(default)
-    if not (written.isascii() and written.isdecimal()):
-        msg = f"{name} must be a whole number, not {written!r}"
-        raise ValueError(msg)
-    return int(written)
+_log = logging.getLogger(__name__)
 
 
 def main(argv: list[str]) -> int:
@@ -72,31 +40,58 @@ def main(argv: list[str]) -> int:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
+    logging.getLogger("pgqueuer").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return uvloop.run(_run(config))
 
 
 async def _run(config: Config) -> int:
+    metrics = Metrics()
     try:
         pool = await open_pool(config.database_url, largest=4)
+        bare_pool = await open_bare_pool(config.database_url, largest=4)
     except StoreError as error:
         sys.stderr.write(f"spendra worker: Postgres cannot be reached: {error}\n")
         return _EXIT_UNAVAILABLE
-    metrics = Metrics()
     try:
         if config.port:
             metrics.serve(config.host, config.port)
     except OSError as error:
         sys.stderr.write(f"spendra worker: {config.host}:{config.port}: {error.strerror}\n")
         return _EXIT_UNAVAILABLE
-    client = open_client(config.redis_url)
-    rounds = Rounds(
-        pool, client, metrics,
-        lost_after_s=config.lost_after_s, audit_every_s=config.audit_every_s,
-    )  # fmt: skip
-    await _until_stopped(rounds)
-    await client.aclose()
+    await _work(config, pool, Jobs(bare_pool, config.job_lease), metrics)
+    await bare_pool.close()
     await pool.close()
     return 0
+
+
+async def _work(config: Config, pool: Pool, jobs: Jobs, metrics: Metrics) -> None:
+    client = open_client(config.redis_url)
+    rounds = Rounds(
+        pool, client, metrics, jobs,
+        lost_after_s=config.lost_after_s, audit_every_s=config.audit_every_s,
+    )  # fmt: skip
+    async with _sending(config, pool, jobs, metrics):
+        await _until_stopped(rounds)
+    await client.aclose()
+
+
+@contextlib.asynccontextmanager
+async def _sending(config: Config, pool: Pool, jobs: Jobs, metrics: Metrics) -> AsyncIterator[None]:
+    """Meanwhile jobs are done; at the end those that were begun are finished."""
+    if config.master_key is None:
+        _log.info("SPENDRA_MASTER_KEY is not set: this worker sends no notices")
+        yield
+        return
+    sender = Sender(config.mailer)
+    postman = Postman(pool, Vault(config.master_key), sender, config.patience, metrics)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(jobs.run({DELIVER: postman.deliver}))
+        try:
+            yield
+        finally:
+            jobs.stop()
+    await sender.aclose()
 
 
 async def _until_stopped(rounds: Rounds) -> None:

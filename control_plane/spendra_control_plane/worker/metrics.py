@@ -46,6 +46,19 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.deliveries = Counter(
+            "spendra_deliveries",
+            "Attempts to send a notice, by kind of channel and what became of each.",
+            ["kind", "result"],
+            registry=self.registry,
+        )
+        self.undelivered = Gauge(
+            "spendra_undelivered",
+            "Deliveries that wait, and that are dead.",
+            ["state"],
+            registry=self.registry,
+        )
+
     def serve(self, host: str, port: int) -> None:
         """In a thread of its own. Raises OSError when nothing can listen there."""
         start_http_server(port, host, self.registry)

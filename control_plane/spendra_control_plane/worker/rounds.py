@@ -6,7 +6,7 @@ import time
 
 from spendra_control_plane.stores.postgres import Pool, StoreError
 from spendra_control_plane.stores.sql import statements
-from spendra_control_plane.worker import auditing, sealing, sweep
+from spendra_control_plane.worker import auditing, notifying, sealing, sweep
 from spendra_control_plane.worker.holds import Client, HoldError
 from spendra_control_plane.worker.metrics import Metrics
 
@@ -36,9 +36,17 @@ class Rounds:
     """`run` once every few seconds. What a round does may run twice, or beside another worker's."""
 
     def __init__(
-        self, pool: Pool, client: Client, metrics: Metrics, *, lost_after_s: int, audit_every_s: int
+        self,
+        pool: Pool,
+        client: Client,
+        metrics: Metrics,
+        queue: notifying.Queue,
+        *,
+        lost_after_s: int,
+        audit_every_s: int,
     ) -> None:
         self._pool, self._client, self._metrics = pool, client, metrics
+        self._queue = queue
         self._lost_after_s = lost_after_s
         self._partitions = Every(_PARTITIONS_EVERY_S)
         self._drift = Every(_DRIFT_EVERY_S)
@@ -62,11 +70,13 @@ class Rounds:
     async def _run(self) -> bool:
         if self._partitions.is_due():
             await self._make_partitions()
+            await notifying.forget(self._pool)
         rows = await self._pool.fetch(_SQL["organizations"])
         org_ids = [row["id"] for row in rows]
         done = [await self._sweep(org_id) for org_id in org_ids]
         await self._seal(org_ids)
         await self._look(org_ids)
+        await self._post()
         return all(done)
 
     async def _sweep(self, org_id: str) -> bool:
@@ -109,6 +119,13 @@ class Rounds:
             for seal in await self._sealer.seal_all(org_id, upto):
                 _log.info("%s: sealed %s %d:%s", org_id, seal.chain, seal.number, seal.hash)
         self._sealed_at = began
+
+    async def _post(self) -> None:
+        """What was raised, here or elsewhere, becomes jobs."""
+        await notifying.relay(self._pool, self._queue)
+        counts = await notifying.undelivered(self._pool)
+        for state, number in counts.items():
+            self._metrics.undelivered.labels(state).set(number)
 
     async def _look(self, org_ids: list[str]) -> None:
         drift, audit = self._drift.is_due(), self._audit.is_due()

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints
 
 from spendra.providers import PROVIDERS, Provider, row
-from spendra_control_plane.api.bodies.words import Body, Globs, RequestDollars
+from spendra_control_plane.api.bodies.words import Body, Globs, RequestDollars, Word
 
 
 def _base_url(written: str) -> str:
@@ -39,7 +39,6 @@ class FallbackBody(Body):
 
 
 PathPattern = Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)]
-Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class ProviderBody(Body):

@@ -97,6 +97,7 @@ Name = Annotated[
         strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$"
     ),
 ]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Dollars = Annotated[
     int, BeforeValidator(_dollars), WithJsonSchema({"type": "string", "examples": ["12.50"]})
 ]
