@@ -26,6 +26,7 @@ class Books:
     def __init__(self, connection: asyncpg.Connection, org_id: str) -> None:
         self.connection, self._org_id = connection, org_id
         self.facts = FACTS
+        self.reserved_at: datetime | None = None
 
     async def open_account(self, budget_id: str) -> str:
         """The account of a budget that never resets."""
@@ -47,7 +48,8 @@ class Books:
     ) -> tuple[UUID, UUID]:
         """Decision id and reservation id."""
         reservation, decision = uuid4(), decision or uuid4()
-        values = (7, reservation, decision, attempt, datetime.now(UTC), nanousd, nanousd // 2)
+        moment = self.reserved_at or datetime.now(UTC)
+        values = (7, reservation, decision, attempt, moment, nanousd, nanousd // 2)
         rest = (account, "openai", "gpt-5-mini", "v1", json.dumps(self.facts))
         columns = [[value] for value in (*values, *rest)]
         await self.connection.fetchval(RESERVE, self._org_id, *columns)

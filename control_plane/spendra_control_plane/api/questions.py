@@ -1,19 +1,21 @@
 """What a person may ask of the ledger in a query string."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Query
 
 from spendra.snapshot import Selector
-from spendra_control_plane.api.paging import Asked
+from spendra_control_plane.api.paging import DEFAULT_LIMIT, Asked, Limit
 from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.authoring.selectors import read_selector
+from spendra_control_plane.reporting import rollups
 from spendra_control_plane.reporting.ledger import Question
 
 Moment = Annotated[str | None, Query(description="ISO 8601; UTC unless it says otherwise")]
+BY = "a dimension such as `project`, `model`, `label:feature`; `cost_center`, `hour` or `day`"
 ScopeText = Annotated[str, Query(description="`project=checkout,label:feature=search`")]
 
 
@@ -34,6 +36,29 @@ def _question(
 
 
 Asks = Annotated[Question, Depends(_question)]
+
+
+def _spend_question(
+    start: Annotated[Moment, Query(alias="from")] = None,
+    end: Annotated[Moment, Query(alias="to")] = None,
+    scope: ScopeText = "",
+    by: Annotated[str, Query(max_length=200, description=BY)] = "",
+    limit: Limit = DEFAULT_LIMIT,
+) -> rollups.Question:
+    """Without times: from the beginning of this month (UTC) to the end of this hour."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    question = rollups.Question(
+        start=read_moment("from", start) or now.replace(day=1, hour=0),
+        end=read_moment("to", end) or now + timedelta(hours=1),
+        scope=read_scope(scope),
+        by=by,
+        most=limit,
+    )
+    rollups.check(question)
+    return question
+
+
+AsksSpend = Annotated[rollups.Question, Depends(_spend_question)]
 
 
 def read_scope(text: str) -> Selector:

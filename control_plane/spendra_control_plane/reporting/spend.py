@@ -36,6 +36,25 @@ async def spend(pool: Pool, seen: Seen, budget_id: str, now_ms: int) -> dict[str
     }
 
 
+async def windows(
+    pool: Pool, seen: Seen, budget_id: str, before: datetime | None, limit: int
+) -> list[dict[str, Any]]:
+    """What was settled in each window, newest first; `limit` is the last that was in force."""
+    async with pool.acquire() as connection:
+        await budgets.read_seen(connection, seen, budget_id)
+        rows = await connection.fetch(SQL["windows"], seen.org_id, budget_id, before, limit)
+    return [
+        {
+            "account_id": row["account_id"],
+            "start": row["window_start"],
+            "end": None if row["window_end"] >= _moment(FOREVER_S) else row["window_end"],
+            **amount("limit", row["limit_nanousd"]),
+            **amount("settled", row["settled_nanousd"]),
+        }
+        for row in rows
+    ]
+
+
 async def _totals(
     connection: Connection, org_id: str, budget: Row, current: Window
 ) -> tuple[int, int, int]:

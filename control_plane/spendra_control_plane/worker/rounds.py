@@ -6,7 +6,7 @@ import time
 
 from spendra_control_plane.stores.postgres import Pool, StoreError
 from spendra_control_plane.stores.sql import statements
-from spendra_control_plane.worker import auditing, notifying, sealing, sweep
+from spendra_control_plane.worker import auditing, notifying, rolling, sealing, sweep
 from spendra_control_plane.worker.holds import Client, HoldError
 from spendra_control_plane.worker.metrics import Metrics
 
@@ -15,6 +15,7 @@ _SQL = statements("worker")
 _PARTITIONS_EVERY_S = 3600.0
 _DRIFT_EVERY_S = 10.0
 _SUMMARY_EVERY_S = 30.0
+_ROLL_UP_EVERY_S = 10.0
 
 
 class Every:
@@ -52,6 +53,7 @@ class Rounds:
         self._drift = Every(_DRIFT_EVERY_S)
         self._audit = Every(audit_every_s)
         self._summary = Every(_SUMMARY_EVERY_S)
+        self._roll_up = Every(_ROLL_UP_EVERY_S)
         self._sealer = sealing.Sealer(pool)
         self._sealed_at = time.monotonic()
         metrics.unsealed.set_function(lambda: time.monotonic() - self._sealed_at)
@@ -75,6 +77,8 @@ class Rounds:
         org_ids = [row["id"] for row in rows]
         done = [await self._sweep(org_id) for org_id in org_ids]
         await self._seal(org_ids)
+        if self._roll_up.is_due():
+            await rolling.roll_up(self._pool, org_ids)
         await self._look(org_ids)
         await self._post()
         return all(done)

@@ -9,9 +9,9 @@ from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.api.gates import within
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import InPlane
-from spendra_control_plane.api.questions import Asks
-from spendra_control_plane.reporting import decisions, ledger, reservations
-from spendra_control_plane.reporting.spend import spend
+from spendra_control_plane.api.questions import Asks, AsksSpend
+from spendra_control_plane.reporting import decisions, ledger, reservations, rollups
+from spendra_control_plane.reporting.spend import spend, windows
 
 router = APIRouter(prefix="/v1", tags=["reports"])
 
@@ -23,6 +23,21 @@ SeesBudgets = Annotated[Seen, within("budgets:read")]
 async def budget_spend(plane: InPlane, seen: SeesBudgets, budget_id: str) -> dict[str, Any]:
     """Of the current window, as the system of record knows it."""
     return await spend(plane.pool, seen, budget_id, time.time_ns() // 1_000_000)
+
+
+@router.get("/budgets/{budget_id}/windows")
+async def budget_windows(
+    plane: InPlane, seen: SeesBudgets, budget_id: str, asked: Paging
+) -> dict[str, Any]:
+    """Each window that something was spent in, newest first."""
+    items = await windows(plane.pool, seen, budget_id, asked.moment(), asked.fetch)
+    return asked.page(items, "start")
+
+
+@router.get("/spend")
+async def get_spend(plane: InPlane, seen: Sees, asks: AsksSpend) -> dict[str, Any]:
+    """Sums of whole hours, by a dimension or by time; up to date as of `whole_at`."""
+    return await rollups.spend(plane.pool, seen, asks)
 
 
 @router.get("/decisions/{decision_id}")

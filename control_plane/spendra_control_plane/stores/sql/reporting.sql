@@ -5,6 +5,20 @@ SELECT t.settled_nanousd, t.held_nanousd, coalesce((
         AS lost_nanousd
 FROM spendra.account_totals($1, ARRAY[$2::text]) t;
 
+-- name: windows
+-- Those that a budget was spent of, newest first.
+SELECT a.account_id, a.window_start, a.window_end, a.opened_at, (
+        a.opening_nanousd + a.settled_nanousd + coalesce((
+            SELECT sum(m.settled_nanousd) FROM spendra.account_movements m
+            WHERE m.org_id = $1 AND m.account_id = a.account_id), 0))::bigint AS settled_nanousd,
+    coalesce((
+        SELECT l.limit_nanousd FROM spendra.budget_limits l
+        WHERE l.org_id = $1 AND l.budget_id = $2 AND l.since < a.window_end
+        ORDER BY l.since DESC LIMIT 1), 0) AS limit_nanousd
+FROM spendra.accounts a
+WHERE a.org_id = $1 AND a.budget_id = $2 AND ($3::timestamptz IS NULL OR a.window_start < $3)
+ORDER BY a.window_start DESC LIMIT $4;
+
 -- name: unopened
 -- What an account will open with, before the first request opens it.
 SELECT coalesce(sum(e.cost_nanousd + coalesce((
