@@ -30,7 +30,11 @@ class Books:
 
     async def open_account(self, budget_id: str) -> str:
         """The account of a budget that never resets."""
-        account = account_id(budget_id, 0)
+        end = datetime.fromtimestamp(FOREVER_S, tz=UTC)
+        return await self.open_window(budget_id, datetime.fromtimestamp(0, tz=UTC), end)
+
+    async def open_window(self, budget_id: str, start: datetime, end: datetime) -> str:
+        account = account_id(budget_id, round(start.timestamp()))
         sql = "SELECT spendra.raise_generation($1, NULL, 'g1', 'test')"
         await self.connection.execute(sql, self._org_id)
         await self.connection.fetch(
@@ -38,8 +42,8 @@ class Books:
             self._org_id,
             [account],
             [budget_id],
-            [datetime.fromtimestamp(0, tz=UTC)],
-            [datetime.fromtimestamp(FOREVER_S, tz=UTC)],
+            [start],
+            [end],
         )
         return account
 

@@ -20,7 +20,7 @@ SQL = statements("budgets")
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """`starts_at` and `ends_at` belong to a `fixed` period."""
+    """`starts_at` and `ends_at` belong to a `fixed` period. `alert_at_percent`: of the limit."""
 
     name: str
     selector: Selector
@@ -31,6 +31,7 @@ class Draft:
     limit_nanousd: int
     kind: str
     open_up_to_nanousd: int
+    alert_at_percent: list[int]
 
 
 async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, Any]:
@@ -49,7 +50,7 @@ async def edit(
     edits: Mapping[str, object],
     if_match: str | None = None,
 ) -> dict[str, Any]:
-    """`edits` may hold `name`, `limit_nanousd`, `kind` and `open_up_to_nanousd`.
+    """`edits` may hold `name`, `limit_nanousd`, `kind`, `open_up_to_nanousd`, `alert_at_percent`.
 
     Holds are left as they are.
     """
@@ -60,7 +61,7 @@ async def edit(
             refuse_conflict("A soft budget refuses nothing; set its 'open_up_to_usd' to 0.")
         await change.connection.execute(
             SQL["edit"], org_id, budget_id, new["name"], new["limit_nanousd"], new["kind"],
-            new["open_up_to_nanousd"],
+            new["open_up_to_nanousd"], new["alert_at_percent"],
         )  # fmt: skip
         change.restricts = _takes_away(old, new)
         return _view(await read(change.connection, org_id, budget_id))
@@ -130,6 +131,7 @@ def _columns(draft: Draft) -> tuple[object, ...]:
         draft.limit_nanousd,
         draft.kind,
         draft.open_up_to_nanousd,
+        draft.alert_at_percent,
     )
 
 

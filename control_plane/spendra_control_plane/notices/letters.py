@@ -5,14 +5,11 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from typing import Any
 
 import msgspec
 
 from spendra.money import nanousd_to_usd
-from spendra_control_plane.notices.events import Notice, title
-
-_NANOUSD = "_nanousd"
+from spendra_control_plane.notices.events import NANOUSD, Notice, title, told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +30,7 @@ def webhook_body(notice: Notice) -> bytes:
         "notice_id": notice.id,
         "subject": notice.subject,
         "title": title(notice),
-        **_with_dollars(notice),
+        **told(notice.facts),
     }
     timestamp = notice.raised_at.isoformat()
     return msgspec.json.encode({"type": notice.event, "timestamp": timestamp, "data": data})
@@ -75,27 +72,17 @@ def mail(letter: Letter, sender: str) -> EmailMessage:
 
 def lines_of(notice: Notice) -> list[str]:
     """What is known, one thing a line; amounts in dollars."""
-    told = [("event", notice.event), ("subject", notice.subject)]
-    told += [
-        (name.removesuffix(_NANOUSD), f"${nanousd_to_usd(value)}" if _is_money(name) else value)
+    lines = [("event", notice.event), ("subject", notice.subject)]
+    lines += [
+        (name.removesuffix(NANOUSD), f"${nanousd_to_usd(value)}" if _is_money(name) else value)
         for name, value in notice.facts.items()
     ]
-    told += [("raised at", notice.raised_at.isoformat()), ("notice", notice.id)]
-    return [f"{name.replace('_', ' ')}: {value}" for name, value in told]
-
-
-def _with_dollars(notice: Notice) -> dict[str, Any]:
-    """Each amount twice, as everywhere in the API."""
-    dollars = {
-        name.removesuffix(_NANOUSD) + "_usd": nanousd_to_usd(value)
-        for name, value in notice.facts.items()
-        if _is_money(name)
-    }
-    return {**notice.facts, **dollars}
+    lines += [("raised at", notice.raised_at.isoformat()), ("notice", notice.id)]
+    return [f"{name.replace('_', ' ')}: {value}" for name, value in lines]
 
 
 def _is_money(name: str) -> bool:
-    return name.endswith(_NANOUSD)
+    return name.endswith(NANOUSD)
 
 
 def _escaped(text: str) -> str:

@@ -6,7 +6,7 @@ import time
 
 from spendra_control_plane.stores.postgres import Pool, StoreError
 from spendra_control_plane.stores.sql import statements
-from spendra_control_plane.worker import auditing, notifying, rolling, sealing, sweep
+from spendra_control_plane.worker import alerting, auditing, notifying, rolling, sealing, sweep
 from spendra_control_plane.worker.holds import Client, HoldError
 from spendra_control_plane.worker.metrics import Metrics
 
@@ -78,7 +78,7 @@ class Rounds:
         done = [await self._sweep(org_id) for org_id in org_ids]
         await self._seal(org_ids)
         if self._roll_up.is_due():
-            await rolling.roll_up(self._pool, org_ids)
+            await self._report(org_ids)
         await self._look(org_ids)
         await self._post()
         return all(done)
@@ -123,6 +123,11 @@ class Rounds:
             for seal in await self._sealer.seal_all(org_id, upto):
                 _log.info("%s: sealed %s %d:%s", org_id, seal.chain, seal.number, seal.hash)
         self._sealed_at = began
+
+    async def _report(self, org_ids: list[str]) -> None:
+        await rolling.roll_up(self._pool, org_ids)
+        for org_id in org_ids:
+            await alerting.look(self._pool, org_id)
 
     async def _post(self) -> None:
         """What was raised, here or elsewhere, becomes jobs."""

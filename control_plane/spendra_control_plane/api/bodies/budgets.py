@@ -28,7 +28,14 @@ def _zone(written: str) -> str:
     return ZoneInfo(written).key
 
 
+def _ascending(written: list[int]) -> list[int]:
+    return sorted(set(written))
+
+
 SetAsideDollars = Annotated[Dollars, AfterValidator(_set_aside)]
+Percents = Annotated[
+    list[Annotated[int, Field(ge=1, le=1000)]], Field(max_length=10), AfterValidator(_ascending)
+]
 BudgetKind = Literal["hard", "soft"]
 
 
@@ -42,6 +49,7 @@ class NewBudget(Body):
     limit_usd: Dollars
     kind: BudgetKind
     open_up_to_usd: SetAsideDollars = 0
+    alert_at_percent: Percents = Field(default_factory=lambda: [50, 80, 100])
 
     @model_validator(mode="after")
     def _only_hard_ones_fail(self) -> Self:
@@ -68,3 +76,4 @@ class EditBudget(Edit):
     limit_usd: Dollars | None = None
     kind: BudgetKind | None = None
     open_up_to_usd: SetAsideDollars | None = None
+    alert_at_percent: Percents | None = None

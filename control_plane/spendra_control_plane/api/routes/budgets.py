@@ -31,6 +31,7 @@ async def create_budget(plane: InPlane, org_id: Writes, body: NewBudget) -> dict
         limit_nanousd=body.limit_usd,
         kind=body.kind,
         open_up_to_nanousd=body.open_up_to_usd,
+        alert_at_percent=body.alert_at_percent,
     )
     return await budgets.create(plane.publisher, org_id, draft)
 
