@@ -13,7 +13,7 @@ from typing import NamedTuple
 TOMBSTONE_SECONDS = 86_400
 CLAIM_SECONDS = 86_400
 """How long an idempotency key is remembered; `spendra.claim_retention()` says the same in SQL."""
-SCRIPT_NAMES = ("reserve", "extend", "post", "void", "let_go", "seed")
+SCRIPT_NAMES = ("reserve", "extend", "post", "void", "let_go", "seed", "open")
 _INCLUDE = re.compile(r"^-- include (\w+)\.lua$", re.MULTILINE)
 
 

@@ -1,9 +1,20 @@
 """What every server must do with the live balances."""
 
+import itertools
 import secrets
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
 
 from spendra_sidecar.ledger.balances import OpenHold, Total
-from spendra_sidecar.ledger.calls import Claimed, GenerationLost, Gone, Unseeded
+from spendra_sidecar.ledger.calls import (
+    BalancesUnavailableError,
+    Claimed,
+    GenerationLost,
+    Gone,
+    Unseeded,
+)
+from spendra_sidecar.ledger.routed import Routed
 from spendra_sidecar.ledger.words import (
     Claim,
     Exhausted,
@@ -105,6 +116,34 @@ async def test_what_a_generation_is_not_is_answered_by_nobody(store: Store) -> N
     assert await store.balances.reserve(closed, [reservation(1, A)]) == [GenerationLost(closed)]
     await store.post(held, 100)
     assert await store.reserve(reservation(850, A)) == [Held((1000,))]
+
+
+async def test_a_rebuild_that_is_flushed_at_any_moment_is_whole_or_not_there(store: Store) -> None:
+    held, execute = reservation(300, A), Routed.execute
+    hold = OpenHold(held.id, 300, 1, 0, "", [A.id])
+    sent: list[int] = []
+    opened = []
+
+    async def flushed(self: Routed, commands: Sequence[Any]) -> list[Any]:
+        sent.append(len(commands))
+        answers = await execute(self, [*commands[:at], ("FLUSHALL",), *commands[at:]])
+        return answers[:at] + answers[at + 1 :]
+
+    for at in itertools.count():
+        if sent and at > sent[-1]:
+            break
+        with mock.patch.object(Routed, "execute", flushed):
+            try:
+                await store.rebuild(Total(A.id, 350, 50), Total(B.id, 0, 0), holds=[hold])
+            except BalancesUnavailableError:
+                continue
+        lost = [GenerationLost(store.generation)]
+        found = await store.reserve(reservation(1000, A))
+        assert found in ([Exhausted(A, 350, 300, 1000)], lost)
+        opened.append(found != lost)
+    assert opened[0]
+    assert not opened[-1]
+    assert len(opened) < sent[-1]
 
 
 async def test_freeze_and_policy_floor_come_with_a_rebuild(store: Store) -> None:

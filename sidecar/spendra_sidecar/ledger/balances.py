@@ -99,9 +99,13 @@ class Balances:
         return calls.lost(answer, generation)
 
     async def rebuild(self, generation: str, state: Rebuild) -> None:
-        """Write a fresh generation, scripts and all; the generation key comes last."""
-        names = Calls(self._org_id, generation).names
-        commands: list[Command] = []
+        """Write a fresh generation, scripts and all; it is opened last, if it is whole."""
+        make = Calls(self._org_id, generation)
+        names = make.names
+        scripts = [("SCRIPT", "LOAD", script(name, generation).text) for name in SCRIPT_NAMES]
+        # On every master: a slot that is moved takes its data along, but not the scripts.
+        await self._resp.everywhere(scripts)
+        commands: list[Command] = [*scripts, ("SET", names.generation, calls.BEING_WRITTEN)]
         for total in state.totals:
             commands.append(("HSET", names.taken, total.account_id, total.taken_nanousd))
             commands.append(("HSET", names.settled, total.account_id, total.settled_nanousd))
@@ -114,14 +118,9 @@ class Balances:
         commands.append(("SET", min_version_key(self._org_id), state.min_version))
         frozen = frozen_key(self._org_id)
         commands.append(("SET", frozen, 1) if state.is_frozen else ("DEL", frozen))
-        scripts = [("SCRIPT", "LOAD", script(name, generation).text) for name in SCRIPT_NAMES]
-        # On every master: a slot that is moved takes its data along, but not the scripts.
-        await self._resp.everywhere(scripts)
-        commands += [*scripts, ("SET", names.generation, generation)]
+        commands.append(make.open())
         # Sent once: a copy that a dead connection delivers late would put old balances back.
-        for answer in await self._execute_once(commands):
-            if isinstance(answer, ReplyError):
-                raise BalancesUnavailableError(str(answer)) from answer
+        calls.check_open(await self._execute_once(commands))
 
     def _dated(self, hold: OpenHold) -> OpenHold:
         """None is from the future: a wrong clock would keep the worker from it for as long."""

@@ -28,6 +28,9 @@ from spendra_sidecar.ledger.words import (
     WrongPeriod,
 )
 
+BEING_WRITTEN = "being written"
+"""A generation's key until its data is whole: no script takes it for the generation."""
+
 
 class BalancesUnavailableError(Exception):
     """Redis did not answer, or refused; whether it acted is not known."""
@@ -131,6 +134,9 @@ class Calls:
         named = [names.generation, names.taken, names.settled, names.records]
         return self._call("seed", named, fields)
 
+    def open(self) -> Command:
+        return self._call("open", [self.names.generation], [BEING_WRITTEN])
+
     def _call(self, name: str, named: list[str], values: list[str | int]) -> Command:
         return ("EVALSHA", script(name, self._generation).sha1, len(named), *named, *values)
 
@@ -150,6 +156,16 @@ def lost(answer: object, generation: str) -> GenerationLost | None:
         raise BalancesUnavailableError(str(answer)) from answer
     status = answer[0] if isinstance(answer, list) else answer
     return GenerationLost(generation) if status == b"STALE_GENERATION" else None
+
+
+def check_open(answers: Sequence[Any]) -> None:
+    """Of a rebuild. Raises BalancesUnavailableError unless it is whole."""
+    for answer in answers:
+        if isinstance(answer, ReplyError):
+            raise BalancesUnavailableError(str(answer)) from answer
+    if answers[-1] != [b"OPEN"]:
+        msg = "the server was flushed while the balances were written"
+        raise BalancesUnavailableError(msg)
 
 
 def extended(answer: Any, reservation: Reservation, generation: str) -> Answer:
