@@ -274,11 +274,13 @@ class PolicyTree:
         now_ms: int,
         body_tokens: int | None = None,
         model: str | None = None,
+        service_tier: str | None = None,
     ) -> Decision:
         """`facts` are what the request's headers add: dimension to value (`project`, `run`,
         `label:feature`, ...). One that contradicts the key's scope refuses: `scope_conflict`.
         `body_tokens`: tokens of the whole body in the model's vocabulary, a tighter bound than
-        its bytes where they were counted."""
+        its bytes where they were counted. `service_tier`: the only one it may be billed at, where
+        that is sure; the dearest counts where the model has no price at it."""
 
 # --- relay --------------------------------------------------------------------------------
 

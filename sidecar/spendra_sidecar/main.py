@@ -20,6 +20,8 @@ from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving.admission import Admissions
 from spendra_sidecar.serving.app import App
 from spendra_sidecar.serving.authentication import Authentication
+from spendra_sidecar.serving.batches.batches import Batches
+from spendra_sidecar.serving.batches.fetching import Fetching
 from spendra_sidecar.serving.breakers import Breakers
 from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.forwarding import Forwarding
@@ -99,14 +101,15 @@ async def _run(config: Config) -> int:
 def _gateway(
     config: Config, receiver: Receiver, ledger: Ledger, relay: Relay, metrics: Metrics
 ) -> Gateway:
-    credentials, breakers, pending = Credentials(), Breakers(), Pending(ledger)
+    credentials, breakers = Credentials(), Breakers()
+    batches = Batches(Fetching(relay, credentials, config.max_body_bytes))
+    pending = Pending(ledger, batches)
     authentication = Authentication(config, receiver, ledger)
     return Gateway(
         config,
-        Admissions(config, authentication, ledger, breakers),
-        Forwarding(config, relay, credentials, breakers, ledger, metrics),
+        Admissions(config, authentication, ledger, breakers, batches),
+        Forwarding(config, relay, credentials, breakers, pending, ledger, metrics),
         Passing(config, authentication, relay, credentials, pending),
-        pending,
         ledger,
         metrics,
     )

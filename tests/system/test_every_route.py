@@ -185,6 +185,9 @@ def test_nothing_that_costs_leaves_for_an_empty_budget(
     before = int(system.provider()["total"])
     answer = ask(poor, route, file_id)
     reached = arrived(system, before)
+    if treatment == "batch":
+        # What it asks is in a file, which is free to read.
+        reached = [one for one in reached if not one["path"].endswith("/content")]
     if treatment in {"free", "later"}:
         assert len(reached) == 1, answer.text[:500]
         assert answer.status_code != 402
@@ -195,8 +198,6 @@ def test_nothing_that_costs_leaves_for_an_empty_budget(
 
 def refusal(route: Route) -> int:
     """402, except for what is refused before its budget is looked at."""
-    if route.operation.treatment == "batch":
-        return 400
     return 403 if (route.provider, route.operation.name) in PRICELESS else 402
 
 

@@ -96,6 +96,7 @@ class Rounds:
         await sweep.label_lost(self._pool, org_id)
         await sweep.forget_claims(self._pool, org_id)
         await sweep.post_lost(self._pool, org_id, self._lost_after_s)
+        await sweep.end_pending(self._pool, org_id)
         await sweep.book_evidence(self._pool, org_id)
         await sweep.fold(self._pool, org_id)
         self._metrics.lost.labels(org_id).set(await self._pool.fetchval(_SQL["lost"], org_id))

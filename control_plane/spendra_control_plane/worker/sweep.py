@@ -34,6 +34,14 @@ async def post_lost(pool: Pool, org_id: str, after_s: int) -> int:
     return posted
 
 
+async def end_pending(pool: Pool, org_id: str) -> int:
+    """Book at their worst case responses and batches that nobody asked for again in time."""
+    ended: int = await pool.fetchval("SELECT spendra.end_pending($1)", org_id)
+    if ended:
+        _log.warning("%s: %d requests in the background were never heard of", org_id, ended)
+    return ended
+
+
 async def book_evidence(pool: Pool, org_id: str) -> int:
     """Book as adjustments the settlements that came after their reservation's end by rule."""
     booked: int = await pool.fetchval(_SQL["book_evidence"], org_id)

@@ -117,6 +117,7 @@ fn inspect_and_decide_4_kb(bencher: Bencher<'_, '_>) {
             headers: &headers,
             now_ms: 0,
             body_tokens: None,
+            tier: None,
         };
         tree.decide(&request, &prices).unwrap()
     });

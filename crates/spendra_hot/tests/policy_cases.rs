@@ -71,6 +71,7 @@ fn decide(case: &Case, tree: &PolicyTree, prices: &FlatPrices) -> Decision {
         headers: &case.facts,
         now_ms: 0,
         body_tokens: case.body_tokens,
+        tier: None,
     };
     tree.decide(&request, prices).unwrap()
 }
@@ -200,6 +201,7 @@ fn a_header_of_no_dimension_is_an_error() {
         headers: &BTreeMap::from([("department".to_owned(), "x".to_owned())]),
         now_ms: 0,
         body_tokens: None,
+        tier: None,
     };
     let prices: FlatPrices = serde_json::from_str("{}").unwrap();
     assert!(

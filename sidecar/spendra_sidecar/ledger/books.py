@@ -14,7 +14,7 @@ from spendra_sidecar.ledger.balances import OpenHold, Rebuild, Total
 from spendra_sidecar.ledger.calls import Claimed
 from spendra_sidecar.ledger.journal import Row
 from spendra_sidecar.ledger.open_journal import Opened
-from spendra_sidecar.ledger.words import Account, Claim, Reservation, Settled
+from spendra_sidecar.ledger.words import Account, Claim, Pending, Reservation, Settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -202,6 +202,24 @@ class Books:
             )
         return _settled(record)
 
+    async def keep_pending(
+        self, provider: str, identity: str, kind: str, reservation_id: "UUID", seconds: int
+    ) -> bool:
+        """Whether it waits for a later answer now, whatever becomes of this sidecar."""
+        async with self._asking.use() as connection:
+            kept = await connection.fetchval(
+                "SELECT spendra.keep_pending($1, $2, $3, $4, $5, $6)",
+                self._org_id, provider, identity, kind, reservation_id, seconds,
+            )  # fmt: skip
+        return bool(kept)
+
+    async def find_pending(self, provider: str, identity: str) -> Pending | None:
+        async with self._asking.use() as connection:
+            record = await connection.fetchrow(
+                "SELECT * FROM spendra.find_pending($1, $2, $3)", self._org_id, provider, identity
+            )
+        return None if record is None else _pending(provider, record)
+
     async def record_refusals(self, rows: Sequence[tuple[Any, ...]]) -> None:
         columns = zip(*rows, strict=True)
         async with self._asking.use() as connection:
@@ -297,6 +315,26 @@ def _opened_row(opened: Opened) -> tuple[Any, ...]:
         r.price_version, r.facts, r.retry_count, r.retry_of,
         ",".join(str(id_) for id_ in opened.allowances),
     )  # fmt: skip
+
+
+def _pending(provider: str, record: Any) -> Pending:
+    reservation = Reservation(
+        id=record["reservation_id"],
+        decision_id=record["decision_id"],
+        attempt=record["attempt"],
+        reserved_at=record["reserved_at"],
+        amount_nanousd=record["reserved_nanousd"],
+        estimated_nanousd=record["estimated_nanousd"],
+        accounts=(),
+        limits=[],
+        provider=provider,
+        model=record["requested_model"],
+        policy_version=record["policy_version"],
+        price_version=record["price_version"],
+        facts=record["facts"],
+        dispatch_by=0.0,
+    )
+    return Pending(record["kind"], reservation)
 
 
 def _account_row(account: Account) -> tuple[Any, ...]:

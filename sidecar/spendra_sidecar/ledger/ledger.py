@@ -36,6 +36,7 @@ from spendra_sidecar.ledger.words import (
     Held,
     LedgerUnavailableError,
     Outcome,
+    Pending,
     Reservation,
     StoresAwayError,
     Verdict,
@@ -136,6 +137,29 @@ class Ledger:
             self._open.settle(row)
         else:
             self._settling.submit(row)
+
+    async def keep_pending(
+        self, reservation: Reservation, identity: str, kind: str, seconds: int
+    ) -> bool:
+        """Leave a reservation open until a later answer about `identity`, of whichever sidecar.
+
+        False: it is this sidecar's as before.
+        """
+        try:
+            return await self._books.keep_pending(
+                reservation.provider, identity, kind, reservation.id, seconds
+            )
+        except BooksUnavailableError as error:
+            _log.warning("%s cannot wait for a later answer: %s", reservation.id, error)
+            return False
+
+    async def find_pending(self, provider: str, identity: str) -> Pending | None:
+        """What waits for an answer about `identity`, as far as can be known now."""
+        try:
+            return await self._books.find_pending(provider, identity)
+        except BooksUnavailableError as error:
+            _log.warning("a later answer was not looked at: %s", error)
+            return None
 
     def refuse(self, row: tuple[Any, ...]) -> None:
         """Record a refusal in the background; losing one loses no money."""

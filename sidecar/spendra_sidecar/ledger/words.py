@@ -90,6 +90,14 @@ class Reservation:
         return ",".join(each.policy_id for each in self.limits if each.rule == "max_concurrency")
 
 
+class Pending(NamedTuple):
+    """An open reservation whose end a later answer of the provider tells."""
+
+    kind: str
+    """`response` or `batch`."""
+    reservation: Reservation
+
+
 class Held(NamedTuple):
     """`taken_nanousd`: settled + held of each account, this hold included, in order."""
 

@@ -25,6 +25,8 @@ from spendra_sidecar.ledger.words import (
 )
 from spendra_sidecar.serving import budget_refusals, judging, repeats
 from spendra_sidecar.serving.authentication import Authentication
+from spendra_sidecar.serving.batches.batches import Batches
+from spendra_sidecar.serving.batches.judged import judge as judge_batch
 from spendra_sidecar.serving.breakers import Breakers
 from spendra_sidecar.serving.call import Admission, Call, Choice, Judged
 from spendra_sidecar.serving.refusals import Refusal
@@ -39,12 +41,18 @@ class Admissions:
     """Decides under the snapshot in force and holds what was decided."""
 
     def __init__(
-        self, config: Config, authentication: Authentication, ledger: Ledger, breakers: Breakers
+        self,
+        config: Config,
+        authentication: Authentication,
+        ledger: Ledger,
+        breakers: Breakers,
+        batches: Batches,
     ) -> None:
         self._lease_s = config.lease_s
         self._authentication = authentication
         self._ledger = ledger
         self._breakers = breakers
+        self._batches = batches
         self._repeats = repeats.Repeats()
 
     async def admit(self, call: Call, before: Admission | None = None) -> Admission:
@@ -56,7 +64,7 @@ class Admissions:
                 call.repeat = self._repeats.note(
                     call.scope.headers, principal.key_id, call.body, call.decision_id
                 )
-            judged, spare = self._judge(call, live, principal, before)
+            judged, spare = await self._judge(call, live, principal, before)
             reservation = self._reservation(call, judged, before)
             verdict = await self._reserve(reservation)
             if isinstance(verdict, Held):
@@ -77,19 +85,39 @@ class Admissions:
             msg = f"Spending cannot be enforced right now, so nothing was sent ({error})."
             raise Refusal("ledger_unavailable", msg, retry_after_ms=1000) from error
 
-    def _judge(
+    async def _judge(
         self, call: Call, live: Live, principal: Principal, before: Admission | None
     ) -> tuple[Judged, list[Choice]]:
         """The judgement of the next choice, and what is left after it."""
+        if call.match.operation.treatment == "batch":
+            return await self._judge_batch(call, live, principal), []
         if before is None:
             found = judging.choices(call, live, self._breakers)
         else:
             found = judging.renewed(call, live, before.spare)
         judged = judging.judge(call, live, principal, found[0], self._now_ms())
+        self._check(call, judged)
+        return judged, found[1:]
+
+    async def _judge_batch(self, call: Call, live: Live, principal: Principal) -> Judged:
+        """In a thread of its own: a batch may have tens of thousands of requests."""
+        choice = judging.batch_choice(call, live)
+        if choice is None:
+            choices = judging.choices(call, live, self._breakers)
+            judged = judging.judge(call, live, principal, choices[0], self._now_ms())
+        else:
+            if call.parts is None:
+                call.parts = await self._batches.requests(call, choice)
+            judged = await asyncio.to_thread(
+                judge_batch, call, live, principal, choice, self._now_ms()
+            )
+        self._check(call, judged)
+        return judged
+
+    def _check(self, call: Call, judged: Judged) -> None:
         refusal = judging.refusal(call, judged)
         if refusal is not None:
             raise self._recorded(call, judged, refusal, ())
-        return judged, found[1:]
 
     def _reservation(self, call: Call, judged: Judged, before: Admission | None) -> Reservation:
         decision, now_ms, repeat = judged.decision, self._now_ms(), call.repeat or repeats.NO_REPEAT
@@ -103,7 +131,7 @@ class Admissions:
             attempt=1 if before is None else before.reservation.attempt + 1,
             reserved_at=datetime.fromtimestamp(now_ms / 1000, UTC),
             amount_nanousd=judged.most_nanousd,
-            estimated_nanousd=decision.estimated_nanousd or judged.most_nanousd,
+            estimated_nanousd=judged.estimated_nanousd,
             accounts=judged.live.accounts(decision.budgets, now_ms),
             limits=limits,
             provider=judged.route.provider,
@@ -112,7 +140,7 @@ class Admissions:
             price_version=decision.price_version,
             facts=decision.facts,
             dispatch_by=time.monotonic() + self._lease_s,
-            most_tokens=decision.most_tokens,
+            most_tokens=judged.most_tokens,
             claim=repeat.claim if before is None else None,
             retry_count=repeat.retry_count,
             retry_of=repeat.retry_of,
@@ -123,8 +151,7 @@ class Admissions:
         verdict: Exhausted | Limited | Duplicate | Frozen,
     ) -> Refusal:  # fmt: skip
         if isinstance(verdict, Exhausted):
-            choices = judged.inspected.choices
-            refusal = budget_refusals.exhausted(verdict, judged.decision, choices)
+            refusal = budget_refusals.exhausted(verdict, judged)
         elif isinstance(verdict, Limited):
             refusal = budget_refusals.limited(verdict)
         elif isinstance(verdict, Duplicate):

@@ -2,26 +2,27 @@
 
 from datetime import UTC, datetime
 
-from spendra._hot import Decision
 from spendra.money import nanousd_to_usd
 from spendra.periods import FOREVER_S
 from spendra_sidecar.ledger.words import Exhausted, Frozen, Limited
+from spendra_sidecar.serving.call import Judged
 from spendra_sidecar.serving.refusals import Refusal
 
 _LIMITED = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
 _LIMIT_BYTES = len('"max_completion_tokens":1000000,')
 
 
-def exhausted(short: Exhausted, decision: Decision, choices: int) -> Refusal:
+def exhausted(short: Exhausted, judged: Judged) -> Refusal:
     """402: names the budget, what is left and held, what would still fit, and when it resets."""
     budget = short.account.budget
     remaining = max(short.limit_nanousd - short.taken_nanousd, 0)
     resets_at = _resets_at(short.account.end_s)
-    affordable = affordable_output(decision, remaining, choices)
+    asked = judged.most_nanousd
+    affordable = affordable_output(judged, remaining)
     message = (
         f"Budget {budget.name!r} ({budget.period}) has ${nanousd_to_usd(remaining)} left of "
         f"${nanousd_to_usd(short.limit_nanousd)}, and this request could cost up to "
-        f"${nanousd_to_usd(decision.reserved_nanousd)}. "
+        f"${nanousd_to_usd(asked)}. "
         f"${nanousd_to_usd(short.held_nanousd)} is held by requests in flight. "
         f"{_advice(affordable)} {_reset_sentence(resets_at)}"
     )
@@ -36,8 +37,8 @@ def exhausted(short: Exhausted, decision: Decision, choices: int) -> Refusal:
             "remaining_usd": nanousd_to_usd(remaining),
             "held_nanousd": short.held_nanousd,
             "held_usd": nanousd_to_usd(short.held_nanousd),
-            "requested_nanousd": decision.reserved_nanousd,
-            "requested_usd": nanousd_to_usd(decision.reserved_nanousd),
+            "requested_nanousd": asked,
+            "requested_usd": nanousd_to_usd(asked),
             "affordable_output_tokens": affordable,
             "resets_at": resets_at,
         },
@@ -82,8 +83,12 @@ def frozen(_: Frozen) -> Refusal:
     return Refusal("spending_frozen", "Spending of this organization is stopped by its operators.")
 
 
-def affordable_output(decision: Decision, remaining_nanousd: int, choices: int) -> int:
-    """Output tokens of each choice that would still fit; 0 when the input does not."""
+def affordable_output(judged: Judged, remaining_nanousd: int) -> int:
+    """Output tokens of each choice that would still fit; 0 when the input does not, or where a
+    batch would have to be a smaller one."""
+    decision, choices = judged.decision, judged.inspected.choices
+    if judged.most_nanousd != decision.reserved_nanousd:
+        return 0
     cap = decision.output_cap or 0
     for_input = decision.reserved_input_nanousd
     for_output = decision.reserved_nanousd - for_input

@@ -13,6 +13,7 @@ from spendra.ids import uuid7
 from spendra.providers import Match, Operation
 from spendra_sidecar.ledger.words import Held, Reservation
 from spendra_sidecar.serving import answers, protocols, refusals
+from spendra_sidecar.serving.batches.asked import Part
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.serving.repeats import Repeat
 from spendra_sidecar.snapshots.live import Live
@@ -33,6 +34,8 @@ class Call:
     body: bytes = b""
     body_tokens: int | None = None
     """Tokens of the whole body, where they were counted."""
+    parts: list[Part] | None = None
+    """The requests of a batch."""
     repeat: Repeat | None = None
     inspected: Inspected | None = None
     """As `match.operation` reads it."""
@@ -64,7 +67,11 @@ class Judged:
     decision: Decision
     most_nanousd: int
     """What it can cost; the configured ceiling where that is not known."""
+    estimated_nanousd: int
+    most_tokens: int
     has_ceiling: bool = False
+    part: int = 0
+    """Which request of a batch this is about; 0: all of it."""
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from spendra_sidecar.serving.breakers import Breakers
 from spendra_sidecar.serving.call import Admission, Call, Choice, Judged, is_array
 from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.outcomes import BACKGROUND, Attempt, conclude
+from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.serving.watching import Watch
 from spendra_sidecar.snapshots.routes import Route, filled
@@ -34,9 +35,11 @@ class Forwarding:
         relay: Relay,
         credentials: Credentials,
         breakers: Breakers,
+        pending: Pending,
         ledger: Ledger,
         metrics: Metrics,
     ) -> None:
+        self._pending = pending
         self._buffer_limit = config.max_body_bytes
         self._relay = relay
         self._credentials = credentials
@@ -67,7 +70,7 @@ class Forwarding:
             exchange.cancel()
             return False
         if exchange.body is not None:
-            self._answer_whole(call, admission, attempt, exchange)
+            await self._answer_whole(call, admission, attempt, exchange)
         else:
             await self._answer_stream(call, admission, attempt, exchange)
         return True
@@ -125,18 +128,20 @@ class Forwarding:
             url=url,
             headers=callers.forwarded(call.scope.headers, credential, identity=identity),
             body=body,
-            dialect=judged.route.row.meter if judged.operation.protocol is None else _meter(judged),
+            dialect="" if attempt.is_batch else _meter(judged),
             hide_usage=hide_usage,
             buffer_limit=self._buffer_limit,
             streamed=attempt.stream,
         )
         return head
 
-    def _answer_whole(
+    async def _answer_whole(
         self, call: Call, admission: Admission, attempt: Attempt, exchange: Exchange
     ) -> None:
         end = conclude(attempt)
         is_final = end.reason != BACKGROUND
+        if not is_final:
+            attempt.is_kept = await self._pending.keep(attempt, exchange.body or b"")
         cost = answers.final(end) if is_final else answers.estimated(admission.reservation)
         headers = _headers(call, admission, exchange) + cost
         call.protocol.response_bytes(exchange.status, headers, exchange.body or b"")
@@ -305,13 +310,14 @@ def attempt_of(call: Call, admission: Admission) -> Attempt:
         provider=reservation.provider,
         requested_model=reservation.model,
         body=call.body,
-        decision=judged.decision,
+        estimated_input_tokens=judged.decision.estimated_input_tokens,
         prices=judged.live.prices,
         reserved_ms=int(reservation.reserved_at.timestamp() * 1000),
         stream=requests.is_stream(call.match, judged.inspected),
         reservation=reservation,
         has_ceiling=judged.has_ceiling,
-        background=is_background(call),
+        background=is_background(call) or call.parts is not None,
+        is_batch=call.parts is not None,
         characters=judged.inspected.billable_characters,
         # A chat searches once, and only the request shows it.
         web_searches=judged.inspected.web_searches if judged.operation.body == "openai_chat" else 0,

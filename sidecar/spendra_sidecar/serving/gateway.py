@@ -14,9 +14,8 @@ from spendra_sidecar.serving.bodies import Bodies
 from spendra_sidecar.serving.call import Admission, Call, begin, refuse
 from spendra_sidecar.serving.forwarding import Forwarding, attempt_of
 from spendra_sidecar.serving.generations import generation_of
-from spendra_sidecar.serving.outcomes import BACKGROUND, Attempt, conclude
+from spendra_sidecar.serving.outcomes import Attempt, conclude
 from spendra_sidecar.serving.passing import Passing
-from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.serving.refusals import Refusal
 
 _FREE = frozenset(("free", "later"))
@@ -31,7 +30,6 @@ class Gateway:
         admissions: Admissions,
         forwarding: Forwarding,
         passing: Passing,
-        pending: Pending,
         ledger: Ledger,
         metrics: Metrics,
     ) -> None:
@@ -39,7 +37,6 @@ class Gateway:
         self._admissions = admissions
         self._forwarding = forwarding
         self._passing = passing
-        self._pending = pending
         self._settling: set[asyncio.Task[None]] = set()
         self._ledger = ledger
         self._metrics = metrics
@@ -89,16 +86,14 @@ class Gateway:
 
     def _settle(self, admission: Admission, attempt: Attempt) -> None:
         """Now; or when a later answer, or the provider's own record, says what it came to."""
-        end, exchange = conclude(attempt), attempt.exchange
-        answer = exchange.body if exchange is not None else None
-        if end.reason == BACKGROUND and self._pending.keep(attempt, answer or b""):
+        if attempt.is_kept:
             return
         if generation_of(attempt):
             task = asyncio.ensure_future(self._settle_recorded(admission, attempt))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
             return
-        self._ledger.settle(admission.reservation, end)
+        self._ledger.settle(admission.reservation, conclude(attempt))
 
     async def _settle_recorded(self, admission: Admission, attempt: Attempt) -> None:
         end = None
@@ -114,8 +109,7 @@ class Gateway:
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Settle what waits for a later word."""
-        self._pending.close()
+        """Settle what waits for a word of the provider's."""
         await asyncio.gather(*self._settling, return_exceptions=True)
 
     def cut(self) -> int:

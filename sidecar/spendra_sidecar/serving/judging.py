@@ -31,6 +31,16 @@ def choices(call: Call, live: Live, breakers: Breakers) -> list[Choice]:
     return [each for each in every if breakers.lets_through(each.route.name)] or every
 
 
+def batch_choice(call: Call, live: Live) -> Choice | None:
+    """The route of a batch whose requests are to be read; None where a ceiling stands for them."""
+    found = live.routes.serving(call.match, "")
+    if found is None:
+        raise _no_route(call, "")
+    choice = Choice(*found, "")
+    path = choice.route.path(choice.operation, call.match.values)
+    return choice if choice.route.ceiling(path or "") is None else None
+
+
 def renewed(call: Call, live: Live, spare: list[Choice]) -> list[Choice]:
     """What is left to try, under the snapshot in force."""
     found = []
@@ -78,8 +88,9 @@ def judge(call: Call, live: Live, principal: Principal, choice: Choice, now_ms: 
     ceiling = _ceiling(call, choice, decision)
     most = decision.reserved_nanousd if ceiling is None else ceiling
     return Judged(
-        live, inspected, route, operation, model, catalog_model, decision, most, ceiling is not None
-    )
+        live, inspected, route, operation, model, catalog_model, decision, most,
+        decision.estimated_nanousd or most, decision.most_tokens, ceiling is not None,
+    )  # fmt: skip
 
 
 def may_fit(call: Call, judged: Judged, short: Exhausted) -> bool:
@@ -101,6 +112,8 @@ def refusal(call: Call, judged: Judged) -> Refusal | None:
     if decision.allowed or judged.has_ceiling:
         return None
     message = decision.message
+    if judged.part:
+        message = f"Request {judged.part} of the batch: {message}"
     if decision.reason in _UNBOUNDED:
         message = f"{message}. {_ceiling_advice(call, judged.route)}"
     return Refusal(decision.reason, message, {"rules": _rules(decision)})

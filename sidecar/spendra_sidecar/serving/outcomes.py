@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from spendra._hot import (
     Cost,
-    Decision,
     Exchange,
     HotError,
     Metered,
@@ -20,6 +19,7 @@ from spendra._hot import (
 from spendra_sidecar.ledger.words import Outcome, Reservation, Tokens
 from spendra_sidecar.serving.refusals import Refusal
 
+_OK = 200
 _FIRST_ERROR_STATUS = 400
 BACKGROUND = "background"
 """The reason of an outcome that a later answer may replace, as long as it is not settled."""
@@ -34,7 +34,7 @@ class Attempt:
     requested_model: str
     """Its name in the price catalog."""
     body: bytes
-    decision: Decision
+    estimated_input_tokens: int
     prices: PriceBook
     reserved_ms: int
     stream: bool
@@ -43,6 +43,10 @@ class Attempt:
     """What it costs is not known: an operator's ceiling is booked."""
     background: bool = False
     """The answer may come later: until it shows usage, nothing is known."""
+    is_kept: bool = False
+    """A later answer ends it; here it is over."""
+    is_batch: bool = False
+    """Its answer is about the batch; what it costs shows in its results."""
     characters: int = 0
     """Of the text that was to be spoken."""
     web_searches: int = 0
@@ -105,6 +109,21 @@ def _reported_so_far(attempt: Attempt, metered: Metered, usage: Usage) -> Outcom
     return _posted(attempt, metered, usage, confidence, "cut")
 
 
+def resumed(reservation: Reservation, prices: PriceBook) -> Attempt:
+    """An attempt of which a later answer is heard, perhaps by another sidecar than sent it."""
+    return Attempt(
+        provider=reservation.provider,
+        requested_model=reservation.model,
+        body=b"",
+        estimated_input_tokens=0,
+        prices=prices,
+        reserved_ms=int(reservation.reserved_at.timestamp() * 1000),
+        stream=False,
+        reservation=reservation,
+        status=_OK,
+    )
+
+
 def conclude_later(attempt: Attempt, metered: Metered) -> Outcome | None:
     """What a later answer makes of an attempt that went on in the background; None: nothing yet."""
     if metered.usage is not None:
@@ -144,7 +163,7 @@ def _counted(attempt: Attempt, metered: Metered) -> Outcome:
     try:
         sent = count_chat_tokens(attempt.body, model)
     except HotError:
-        sent, confidence = attempt.decision.estimated_input_tokens, "estimated"
+        sent, confidence = attempt.estimated_input_tokens, "estimated"
     usage = Usage(input_tokens=sent, output_tokens=delivered)
     reason = "usage_missing" if metered.finished else _why_short(attempt)
     return _posted(attempt, metered, usage, confidence, reason)
@@ -230,7 +249,7 @@ def _flat(attempt: Attempt, outcome: str, reason: str, cost: int, confidence: st
         status=attempt.status,
         confidence=confidence,
         tokens=Tokens(),
-        price_version=attempt.decision.price_version,
+        price_version=attempt.reservation.price_version,
     )
 
 

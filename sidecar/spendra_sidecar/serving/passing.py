@@ -12,6 +12,7 @@ from spendra._hot import Exchange, Principal, Relay, Upload, UpstreamError
 from spendra_sidecar.config import Config
 from spendra_sidecar.serving import answers, callers, catalogs
 from spendra_sidecar.serving.authentication import Authentication
+from spendra_sidecar.serving.batches.results import led_here
 from spendra_sidecar.serving.call import Call, Choice
 from spendra_sidecar.serving.credentials import Credentials
 from spendra_sidecar.serving.forwarding import pump, target, upstream_refusal
@@ -24,6 +25,13 @@ _OF_THE_WHOLE = frozenset(("content-length", "etag", "content-md5", "digest"))
 _LONGEST_END = 1024
 """Of a form: its last boundary, of at most 70 characters, and what may follow it."""
 _LISTS = frozenset(("models", "google_models", "cohere_models"))
+_READ = _LISTS | {
+    "batches_get",
+    "batches_cancel",
+    "messages_batches_get",
+    "messages_batches_cancel",
+}
+"""What the sidecar reads itself, whole and not compressed."""
 
 
 class Passing:
@@ -63,7 +71,7 @@ class Passing:
                 await self._stream(call, exchange, headers)
         if choice.operation.treatment == "later" and call.match.values.get("id"):
             identity = call.match.values["id"]
-            self._pending.hear(choice.route.provider, identity, exchange.metered())
+            await self._pending.hear(choice.route, identity, exchange, live.prices)
 
     @asynccontextmanager
     async def _body(self, call: Call, choice: Choice) -> AsyncIterator[bytes | Upload]:
@@ -87,7 +95,7 @@ class Passing:
     async def _head(
         self, call: Call, choice: Choice, credential: tuple[str, str], body: bytes | Upload
     ) -> Exchange:
-        is_list = choice.operation.name in _LISTS
+        is_read = choice.operation.name in _READ
         head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
         asked_ns = time.perf_counter_ns()
         try:
@@ -95,11 +103,11 @@ class Passing:
                 head,
                 method=call.scope.method,
                 url=target(call, choice),
-                headers=callers.forwarded(call.scope.headers, credential, identity=is_list),
+                headers=callers.forwarded(call.scope.headers, credential, identity=is_read),
                 body=body,
                 dialect=choice.route.row.meter,
                 hide_usage=False,
-                buffer_limit=self._buffer_limit if is_list else 0,
+                buffer_limit=self._buffer_limit if is_read else 0,
             )
             return await head
         except UpstreamError as error:
@@ -166,7 +174,10 @@ def _headers(call: Call, choice: Choice) -> answers.Pairs:
 
 
 def _shown(call: Call, live: Live, principal: Principal, choice: Choice, body: bytes) -> bytes:
-    """Lists of models show what the key may use."""
+    """Lists of models show what the key may use, and results of batches are to be had here."""
+    if choice.operation.name == "messages_batches_get":
+        host = call.scope.headers.get("host", "")
+        return led_here(body, f"{call.scope.scheme}://{host}{call.scope.path}/results")
     if choice.operation.name not in _LISTS or call.scope.method != "GET":
         return body
     return catalogs.allowed(body, live, principal, choice.route.provider)

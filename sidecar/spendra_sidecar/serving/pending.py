@@ -1,25 +1,24 @@
 """Requests that the provider goes on with after it answered: settled by a later answer.
 
-Kept in this process, which goes on holding what was reserved for them. What is not heard of again
-is booked at its worst case: when the sidecar stops, after a day, or as lost when it dies.
+They are kept in Postgres, so that any sidecar may hear of them, whatever became of the one that
+asked. What is not heard of in time is booked by the worker, at its worst case.
 """
 
-import time
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
-from spendra._hot import Metered
+from spendra._hot import Exchange, PriceBook
 from spendra_sidecar.ledger.ledger import Ledger
-from spendra_sidecar.serving.outcomes import Attempt, conclude, conclude_later
+from spendra_sidecar.ledger.words import Outcome
+from spendra_sidecar.ledger.words import Pending as Kept
+from spendra_sidecar.serving.batches.batches import Batches
+from spendra_sidecar.serving.outcomes import Attempt, conclude_later, resumed
+from spendra_sidecar.snapshots.routes import Route
 
-_KEPT_S: Final = 24 * 3600
-_MOST: Final = 10_000
-
-
-class _Kept(NamedTuple):
-    attempt: Attempt
-    until: float
+_RESPONSE_S: Final = 24 * 3600
+_BATCH_S: Final = 3 * 24 * 3600
+"""Providers give up after a day; then somebody has to ask."""
 
 
 class _Named(msgspec.Struct):
@@ -29,42 +28,38 @@ class _Named(msgspec.Struct):
 class Pending:
     """By provider and the id that it gave. Each is settled once."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, batches: Batches) -> None:
         self._ledger = ledger
-        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._batches = batches
 
-    def keep(self, attempt: Attempt, answer: bytes) -> bool:
-        """False where the answer names nothing that could be asked for later."""
-        try:
-            identity = msgspec.json.decode(answer, type=_Named).id
-        except msgspec.DecodeError:
-            return False
-        self._expire()
-        if len(self._kept) >= _MOST:
-            return False
-        attempt.body = b""
-        now = time.monotonic()
-        self._kept[attempt.provider, identity] = _Kept(attempt, now + _KEPT_S)
-        return True
+    async def keep(self, attempt: Attempt, answer: bytes) -> bool:
+        """Before the caller has the answer, who might ask at once. False: not to be waited for."""
+        kind, seconds = ("batch", _BATCH_S) if attempt.is_batch else ("response", _RESPONSE_S)
+        identity = _identity(answer)
+        return bool(identity) and await self._ledger.keep_pending(
+            attempt.reservation, identity, kind, seconds
+        )
 
-    def hear(self, provider: str, identity: str, metered: Metered) -> None:
+    async def hear(
+        self, route: Route, identity: str, exchange: Exchange, prices: PriceBook
+    ) -> None:
         """A later answer about it."""
-        kept = self._kept.get((provider, identity))
-        end = None if kept is None else conclude_later(kept.attempt, metered)
+        kept = await self._ledger.find_pending(route.provider, identity)
+        end = None if kept is None else await self._end(route, kept, exchange, prices)
         if kept is not None and end is not None:
-            del self._kept[provider, identity]
-            self._ledger.settle(kept.attempt.reservation, end)
+            self._ledger.settle(kept.reservation, end)
 
-    def close(self) -> None:
-        """Book what is left at its worst case."""
-        for kept in self._kept.values():
-            self._ledger.settle(kept.attempt.reservation, conclude(kept.attempt))
-        self._kept.clear()
+    async def _end(
+        self, route: Route, kept: Kept, exchange: Exchange, prices: PriceBook
+    ) -> Outcome | None:
+        if kept.kind == "batch":
+            answer = exchange.body or b""
+            return await self._batches.outcome(route, kept.reservation, prices, answer)
+        return conclude_later(resumed(kept.reservation, prices), exchange.metered())
 
-    def _expire(self) -> None:
-        now = time.monotonic()
-        for name, kept in list(self._kept.items()):
-            if kept.until > now:
-                break
-            del self._kept[name]
-            self._ledger.settle(kept.attempt.reservation, conclude(kept.attempt))
+
+def _identity(answer: bytes) -> str:
+    try:
+        return msgspec.json.decode(answer, type=_Named).id
+    except msgspec.DecodeError:
+        return ""

@@ -26,6 +26,7 @@ KINDS: dict[str, Kind] = {
     "key_paused": _AUTH,
     "key_expired": _AUTH,
     "body_invalid": _INVALID,
+    "batch_unreadable": _INVALID,
     "header_invalid": _INVALID,
     "model_missing": _INVALID,
     "body_too_large": Kind(413, "invalid_request_error", final=True),

@@ -74,6 +74,7 @@ fn decide(segment: &[u8]) {
         headers: &headers,
         now_ms: 0,
             body_tokens: None,
+            tier: None,
     };
     let decision = tree.decide(&request, &SOUND.prices).expect("sound facts");
     assert!(decision.allowed() || !decision.message.is_empty());

@@ -29,6 +29,8 @@ pub struct Request<'a> {
     /// Tokens of the whole body in the model's own vocabulary, where they were counted: a bound
     /// tighter than its bytes.
     pub body_tokens: Option<u64>,
+    /// The only service tier it may be billed at, where that is sure.
+    pub tier: Option<&'a str>,
 }
 
 impl PolicyTree {
@@ -77,6 +79,10 @@ impl PolicyTree {
                 ),
             );
             return;
+        };
+        let quote = match request.tier {
+            Some(tier) => quote.at_tier(tier),
+            None => quote,
         };
         quote.version().clone_into(&mut decision.price_version);
         decision.bound_input(request, &quote, model);

@@ -13,6 +13,10 @@ impl Prices for PriceBook {
 }
 
 impl Quote for Priced<'_> {
+    fn at_tier(self, tier: &str) -> Self {
+        Self::at_tier(self, tier)
+    }
+
     fn bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64 {
         Self::bound_nanousd(self, input_tokens, output_tokens)
     }

@@ -13,7 +13,12 @@ pub trait Prices {
 }
 
 /// One model's prices at one time.
-pub trait Quote {
+pub trait Quote: Sized {
+    /// At this tier only, where it has a price of its own.
+    #[must_use]
+    fn at_tier(self, _tier: &str) -> Self {
+        self
+    }
     /// At the dearest tier, route and kind of token; saturating.
     fn bound_nanousd(&self, input_tokens: u64, output_tokens: u64) -> u64;
     /// The same for input that is known to be text.

@@ -122,6 +122,7 @@ impl PriceBook {
             entry: self.entry(provider, model)?,
             at_ms,
             version: String::new(),
+            only: None,
         };
         priced.version = priced.standard_version()?;
         Some(priced)

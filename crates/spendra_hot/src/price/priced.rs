@@ -18,6 +18,8 @@ pub struct Priced<'a> {
     pub(super) entry: Arc<Entry>,
     pub(super) at_ms: i64,
     pub(super) version: String,
+    /// The only tier that is considered.
+    pub(super) only: Option<String>,
 }
 
 /// A layer's answer for one tier.
@@ -64,6 +66,14 @@ impl<'a> Priced<'a> {
         };
         let other = self.book.resolve(&self.entry.provider, model, self.at_ms);
         other.ok_or(Unpriced::Model)?.exact(usage, tier)
+    }
+
+    /// At this tier only, where it has a price of its own: bounds and estimates are for it.
+    #[must_use]
+    pub fn at_tier(mut self, tier: &str) -> Self {
+        let found = self.found(Some(tier));
+        self.only = found.is_ok().then(|| tier.to_owned());
+        self
     }
 
     /// Whether anything is known of what it costs.
@@ -124,7 +134,7 @@ impl<'a> Priced<'a> {
             output_tokens,
             ..Usage::default()
         };
-        self.cost(&usage, None).map_or_else(
+        self.cost(&usage, self.only.as_deref()).map_or_else(
             |_| self.bound_nanousd(input_tokens, output_tokens),
             |cost| cost.nanousd,
         )
@@ -153,7 +163,10 @@ impl<'a> Priced<'a> {
     }
 
     /// Every tier under which the request may be billed.
-    fn tiers(&self) -> Vec<Option<&'a str>> {
+    fn tiers(&self) -> Vec<Option<&str>> {
+        if let Some(only) = &self.only {
+            return vec![Some(only)];
+        }
         let own = self
             .customers()
             .map(|customer| customer.service_tier.as_deref());

@@ -151,7 +151,7 @@ impl PolicyTree {
         tree.map(Self).map_err(hot_error)
     }
 
-    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None))]
+    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None, service_tier=None))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn decide(
         &self,
@@ -163,6 +163,7 @@ impl PolicyTree {
         now_ms: i64,
         body_tokens: Option<u64>,
         model: Option<&str>,
+        service_tier: Option<&str>,
     ) -> PyResult<Decision> {
         let request = policy::Request {
             principal: &principal.0,
@@ -172,6 +173,7 @@ impl PolicyTree {
             headers: &facts,
             now_ms,
             body_tokens,
+            tier: service_tier,
         };
         self.0
             .decide(&request, &prices.0)

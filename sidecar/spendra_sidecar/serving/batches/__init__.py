@@ -1,0 +1,1 @@
+"""Batches: many requests asked at once, reserved together, settled by their results."""

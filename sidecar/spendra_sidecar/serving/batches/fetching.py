@@ -1,0 +1,99 @@
+"""Files and results, asked of the provider by the sidecar itself."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from spendra._hot import Exchange, Relay, UpstreamError
+from spendra.providers import Operation
+from spendra_sidecar.serving.credentials import Credentials
+from spendra_sidecar.serving.refusals import Refusal
+from spendra_sidecar.snapshots.routes import Route
+
+_OK = 200
+
+
+class FetchError(Exception):
+    """It could not be read; the message says why, without what was read."""
+
+
+class Fetching:
+    def __init__(self, relay: Relay, credentials: Credentials, most_bytes: int) -> None:
+        self._relay = relay
+        self._credentials = credentials
+        self._most_bytes = most_bytes
+
+    async def whole(self, route: Route, operation: str, values: dict[str, str]) -> bytes:
+        """At most as much as a request's body may be. Raises FetchError."""
+        content = bytearray()
+        async for piece in self._pieces(route, operation, values):
+            content += piece
+            if len(content) > self._most_bytes:
+                msg = f"it is longer than {self._most_bytes} bytes; split it"
+                raise FetchError(msg)
+        return bytes(content)
+
+    async def lines(
+        self, route: Route, operation: str, values: dict[str, str]
+    ) -> AsyncIterator[bytes]:
+        """Each that is not empty, however many there are. Raises FetchError."""
+        rest = b""
+        async for piece in self._pieces(route, operation, values):
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                if line.strip():
+                    yield line
+            if len(rest) > self._most_bytes:
+                msg = f"a line is longer than {self._most_bytes} bytes"
+                raise FetchError(msg)
+        if rest.strip():
+            yield rest
+
+    async def _pieces(
+        self, route: Route, operation: str, values: dict[str, str]
+    ) -> AsyncIterator[bytes]:
+        asked = next(each for each in route.row.operations if each.name == operation)
+        async with self._exchange(route, asked, values) as exchange:
+            if exchange.status != _OK:
+                msg = f"{route.name} answered {exchange.status}"
+                raise FetchError(msg)
+            while True:
+                future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+                piece = exchange.next(future)
+                if piece is False:
+                    piece = await future
+                if not isinstance(piece, bytes):
+                    return
+                yield piece
+
+    @asynccontextmanager
+    async def _exchange(
+        self, route: Route, operation: Operation, values: dict[str, str]
+    ) -> AsyncIterator[Exchange]:
+        path = route.path(operation, values)
+        head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
+        try:
+            credential = await self._credentials.header(route, operation)
+            sent = self._relay.send(
+                head,
+                method=operation.method,
+                url=f"{route.origin}{path}",
+                headers=[credential, ("accept-encoding", "identity"), *_versions(route)],
+                body=b"",
+                dialect="",
+                hide_usage=False,
+                buffer_limit=0,
+            )
+        except Refusal as refusal:
+            raise FetchError(refusal.message) from refusal
+        try:
+            yield await head
+        except UpstreamError as error:
+            msg = f"{route.name} could not be read: {error}"
+            raise FetchError(msg) from error
+        finally:
+            sent.cancel()
+
+
+def _versions(route: Route) -> list[tuple[str, str]]:
+    return [("anthropic-version", "2023-06-01")] if route.row.protocol == "anthropic" else []
