@@ -19,6 +19,7 @@ from spendra_control_plane.api.routes import (
     alerts,
     audit,
     budgets,
+    doctor,
     freeze,
     health,
     keys,
@@ -48,6 +49,7 @@ ROOMS = (
     audit,
     alerts,
     sidecars,
+    doctor,
     health,
 )
 DESCRIPTION = (

@@ -1,7 +1,7 @@
 """Redis or Valkey: the floor under policy versions, which a reservation checks before it holds."""
 
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
@@ -23,7 +23,17 @@ class _Client(Protocol):
     def set(self, name: str, value: int) -> Any: ...
     def delete(self, name: str) -> Any: ...
     def ping(self) -> Any: ...
+    def info(self) -> Any: ...
+    def time(self) -> Any: ...
     async def aclose(self) -> None: ...
+
+
+class Facts(NamedTuple):
+    """`eviction`: its maxmemory-policy; `now_s`: Unix seconds."""
+
+    version: str
+    eviction: str
+    now_s: float
 
 
 class Floor:
@@ -44,6 +54,15 @@ class Floor:
     async def ping(self) -> None:
         """Raises one of FloorError unless Redis answers."""
         await self._client.ping()
+
+    async def facts(self) -> "Facts | None":
+        """Of a single server; None: a Cluster. Raises one of FloorError."""
+        if isinstance(self._client, RedisCluster):
+            return None
+        info, (seconds, micros) = await self._client.info(), await self._client.time()
+        version = info.get("valkey_version") or info.get("redis_version", "unknown")
+        eviction = str(info.get("maxmemory_policy", "unknown"))
+        return Facts(str(version), eviction, seconds + micros / 1_000_000)
 
     async def close(self) -> None:
         await self._client.aclose()
