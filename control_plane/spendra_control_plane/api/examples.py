@@ -32,6 +32,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "rules": {"models_allow": ["gpt-4o-mini*"], "max_output_tokens": 200},
     },
     "EditPolicy": {"rules": {"models_allow": ["gpt-4o-mini*"]}},
+    "Evaluation": {
+        "scope": {"project": "checkout"},
+        "provider": "openai",
+        "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "Say hello."}]},
+        "policy": {"rules": {"models_deny": ["gpt-4o"]}},
+    },
     "ProviderBody": {"base_url": "https://openrouter.ai/api", "models": ["openrouter/*"]},
     "NewPrice": {
         "name": "committed use",

@@ -22,7 +22,7 @@ async def spend(pool: Pool, seen: Seen, budget_id: str, now_ms: int) -> dict[str
         row = await budgets.read_seen(connection, seen, budget_id)
         record = budget_record(row)
         current = window(record, now_ms) or _only_window(record)
-        settled, held, lost = await _totals(connection, seen.org_id, row, current)
+        settled, held, lost = await totals(connection, seen.org_id, row, current)
     return {
         "id": budget_id,
         "name": row["name"],
@@ -55,7 +55,7 @@ async def windows(
     ]
 
 
-async def _totals(
+async def totals(
     connection: Connection, org_id: str, budget: Row, current: Window
 ) -> tuple[int, int, int]:
     """Settled, held, and what of the held is lost."""

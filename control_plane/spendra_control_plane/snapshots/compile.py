@@ -50,7 +50,7 @@ async def compile_segments(
     org_id = org["id"]
     return Compiled(
         keys=msgspec.json.encode(await _keys(connection, org_id)),
-        policy=msgspec.json.encode(await _policy(connection, org)),
+        policy=msgspec.json.encode(await policy_segment(connection, org)),
         prices=prices_segment(catalog, await own_prices(connection, org_id)),
         secrets=msgspec.json.encode(await _secrets(connection, org, vault)),
     )
@@ -103,7 +103,8 @@ def _key_state(row: Row, tree: Tree) -> Literal["active", "paused", "revoked"]:
     return state
 
 
-async def _policy(connection: Connection, org: Row) -> PolicySegment:
+async def policy_segment(connection: Connection, org: Row) -> PolicySegment:
+    """The budgets and policies in force. `org` is the organization's row."""
     budgets = await connection.fetch(SQL["budgets"], org["id"])
     policies = await connection.fetch(SQL["policies"], org["id"])
     return PolicySegment(

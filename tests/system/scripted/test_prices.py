@@ -43,6 +43,22 @@ def test_a_model_that_the_catalog_lacks_can_be_used_at_a_price_of_ones_own(
     assert decision["price_version"].endswith(f":customer_price:{price['id']}")
 
 
+def test_a_search_that_the_catalog_has_no_price_for_can_be_used_at_ones_own(
+    product: Product,
+) -> None:
+    billed = {"results": [], "meta": {"billed_units": {"search_units": 1}}}
+    route = product.route("cohere", said({"id": "r", **billed}))
+    body = {"model": "rerank-own", "query": "water", "documents": ["wet", "dry"]}
+    at, path = product.project(), f"/v1/{route}/v2/rerank"
+    assert product.post(path, body, at).status_code == 403
+    priced(product, "cohere", "rerank-own", rates={"rerank_searches_kcount": "2"})
+    answer = eventually(
+        lambda: {"answer": product.post(path, body, at)},
+        lambda found: found["answer"].status_code == 200,
+    )["answer"]
+    assert product.ended(answer)["cost_nanousd"] == 2_000_000
+
+
 def test_what_was_booked_can_be_priced_again_as_often_as_prices_change(product: Product) -> None:
     route = product.route("openai", said(chat("gpt-4.1-nano", tokens(1000, 100))))
     at = product.project()

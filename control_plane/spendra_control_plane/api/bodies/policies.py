@@ -1,8 +1,8 @@
 """What a person may type about policies."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from spendra.snapshot import Rules
 from spendra_control_plane.api.bodies.words import (
@@ -13,7 +13,9 @@ from spendra_control_plane.api.bodies.words import (
     RequestDollars,
     ScopeSelector,
     Tokens,
+    Word,
 )
+from spendra_control_plane.authoring.selectors import check_key_scope, read_selector
 
 
 class RulesBody(Body):
@@ -55,3 +57,39 @@ class EditPolicy(Edit):
     name: Name | None = None
     scope: ScopeSelector | None = None
     rules: RulesBody | None = None
+
+
+class Draft(Body):
+    """A policy that is only tried; `replaces`: the one that it would take the place of."""
+
+    scope: ScopeSelector = Field(default_factory=dict)
+    rules: RulesBody
+    replaces: Word | None = None
+
+
+def _facts(written: dict[str, str]) -> dict[str, str]:
+    read_selector(written)
+    return written
+
+
+class Evaluation(Body):
+    """A request that is not sent: of a key, or of whoever has such a scope.
+
+    `path` and `body` are what would be asked of the sidecar; `facts` what its headers would add.
+    """
+
+    key_id: Word | None = None
+    scope: Annotated[dict[str, str], AfterValidator(check_key_scope)] = Field(default_factory=dict)
+    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")] = "live"
+    provider: Word
+    path: Word = "/v1/chat/completions"
+    body: dict[str, Any]
+    facts: Annotated[dict[str, str], AfterValidator(_facts)] = Field(default_factory=dict)
+    policy: Draft | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_caller(self) -> Self:
+        if self.key_id is not None and self.scope:
+            msg = "give either 'key_id' or 'scope'"
+            raise ValueError(msg)
+        return self

@@ -1,16 +1,19 @@
 """`/v1/policies`."""
 
+import json
+import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
-from spendra_control_plane.api.bodies.policies import EditPolicy, NewPolicy
+from spendra_control_plane.api.bodies.policies import EditPolicy, Evaluation, NewPolicy
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import policies
 from spendra_control_plane.authoring.selectors import read_selector
+from spendra_control_plane.reporting import evaluation
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=ExactRoute)
 
@@ -33,6 +36,28 @@ async def list_policies(
 ) -> dict[str, Any]:
     items = await policies.page(plane.pool, org_id, state, asked.after(), asked.fetch)
     return asked.page(items, "id")
+
+
+@router.post("/evaluate")
+async def evaluate_request(plane: InPlane, org_id: Reads, body: Evaluation) -> dict[str, Any]:
+    """What would happen to a request now, and why; nothing is sent, held or booked."""
+    draft = body.policy
+    tried = None
+    if draft is not None:
+        rules, selector = draft.rules.rules(), read_selector(draft.scope)
+        tried = evaluation.Tried(selector=selector, rules=rules, replaces=draft.replaces)
+    question = evaluation.Question(
+        key_id=body.key_id,
+        scope=body.scope,
+        environment=body.environment,
+        provider=body.provider,
+        path=body.path,
+        body=json.dumps(body.body, default=float).encode(),
+        facts=body.facts,
+        tried=tried,
+    )
+    now_ms = time.time_ns() // 1_000_000
+    return await evaluation.evaluate(plane.pool, org_id, plane.publisher.catalog, question, now_ms)
 
 
 @router.get("/{policy_id}")
