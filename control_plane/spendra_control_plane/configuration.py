@@ -31,6 +31,7 @@ class Configuration:
     requests_per_minute: int = 6000
     failures_per_minute: int = 60
     catalog: str = ""
+    metrics_token: str = field(default="", repr=False)
 
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
@@ -45,6 +46,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         requests_per_minute=_pace(environ, "SPENDRA_API_REQUESTS_PER_MINUTE", "6000"),
         failures_per_minute=_pace(environ, "SPENDRA_API_FAILURES_PER_MINUTE", "60"),
         catalog=environ.get("SPENDRA_CATALOG", ""),
+        metrics_token=environ.get("SPENDRA_METRICS_TOKEN", ""),
     )
 
 

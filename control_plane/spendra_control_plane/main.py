@@ -116,6 +116,7 @@ def _compose(
         sidecars=Sidecars(pool),
         metrics=Metrics(),
         bootstrap_token=configuration.admin_token,
+        metrics_token=configuration.metrics_token,
         requests=Pace(configuration.requests_per_minute),
         failures=Pace(configuration.failures_per_minute),
     )

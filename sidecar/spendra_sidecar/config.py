@@ -41,6 +41,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_timeout_s: int
     idle_timeout_s: int
     shutdown_grace_s: int
+    metrics_token: str = ""
+    """What `/metrics` asks for; empty: nothing."""
 
 
 def load(env: Mapping[str, str] = os.environ) -> Config:
@@ -66,6 +68,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         first_byte_timeout_s=_number(env, "SPENDRA_FIRST_BYTE_TIMEOUT_S", 600, 1, 86_400),
         idle_timeout_s=_number(env, "SPENDRA_IDLE_TIMEOUT_S", 300, 1, 86_400),
         shutdown_grace_s=_number(env, "SPENDRA_SHUTDOWN_GRACE_S", 20, 0, 3600),
+        metrics_token=env.get("SPENDRA_METRICS_TOKEN", ""),
     )
 
 

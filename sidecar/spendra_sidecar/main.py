@@ -70,7 +70,7 @@ async def _run(config: Config) -> int:
     )
     relay.attach(asyncio.get_running_loop())
     gateway = _gateway(config, receiver, ledger, relay, metrics)
-    server = _server(config, App(gateway, receiver, metrics))
+    server = _server(config, App(gateway, receiver, metrics, config.metrics_token))
     await ledger.warm()
     background = [
         asyncio.create_task(receiver.run()),

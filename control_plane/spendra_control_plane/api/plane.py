@@ -26,6 +26,7 @@ class Plane:
     sidecars: Sidecars
     metrics: Metrics
     bootstrap_token: str = field(repr=False)
+    metrics_token: str = field(repr=False)
     requests: Pace
     failures: Pace
 

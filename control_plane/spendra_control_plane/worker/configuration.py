@@ -24,6 +24,7 @@ class Config(msgspec.Struct, frozen=True):
     mailer: Mailer | None
     patience: Patience
     job_lease: timedelta
+    metrics_token: str
 
 
 def load(env: Mapping[str, str] = os.environ) -> Config:
@@ -46,6 +47,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
             timedelta(seconds=_whole(env, "SPENDRA_NOTICE_RETRY_S", 5, least=1)),
         ),
         job_lease=timedelta(seconds=_whole(env, "SPENDRA_JOB_LEASE_S", 30, least=1)),
+        metrics_token=env.get("SPENDRA_METRICS_TOKEN", ""),
     )
 
 

@@ -55,7 +55,7 @@ async def _run(config: Config) -> int:
         return _EXIT_UNAVAILABLE
     try:
         if config.port:
-            metrics.serve(config.host, config.port)
+            metrics.serve(config.host, config.port, config.metrics_token)
     except OSError as error:
         sys.stderr.write(f"spendra worker: {config.host}:{config.port}: {error.strerror}\n")
         return _EXIT_UNAVAILABLE

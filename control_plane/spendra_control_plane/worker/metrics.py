@@ -1,6 +1,13 @@
 """What the worker's `/metrics` says, each metric named once."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, make_wsgi_app
+
+from spendra.bearers import bears
 
 DRIFT_KINDS = (
     "redis_below_postgres",
@@ -8,6 +15,15 @@ DRIFT_KINDS = (
     "settled_differs",
     "stray_hold",
 )
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """A scrape is no news."""
 
 
 class Metrics:
@@ -59,9 +75,21 @@ class Metrics:
             registry=self.registry,
         )
 
-    def serve(self, host: str, port: int) -> None:
+    def serve(self, host: str, port: int, token: str) -> None:
         """In a thread of its own. Raises OSError when nothing can listen there."""
-        start_http_server(port, host, self.registry)
+        server = make_server(host, port, self._application(token), _Server, _Silent)
+        Thread(target=server.serve_forever, daemon=True).start()
+
+    def _application(self, token: str) -> Any:
+        render = make_wsgi_app(self.registry)
+
+        def answer(environ: dict[str, Any], start: Any) -> Any:
+            if bears(environ.get("HTTP_AUTHORIZATION"), token):
+                return render(environ, start)
+            start("401 Unauthorized", [("www-authenticate", "Bearer")])
+            return [b"SPENDRA_METRICS_TOKEN is asked for.\n"]
+
+        return answer
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(name, meaning, ["org_id", *labels], registry=self.registry)

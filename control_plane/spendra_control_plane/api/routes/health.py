@@ -1,10 +1,12 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.responses import Response
 
+from spendra.bearers import bears
 from spendra_control_plane.api.plane import InPlane, Plane
+from spendra_control_plane.authoring.refusals import Refusal
 from spendra_control_plane.stores.postgres import StoreError
 from spendra_control_plane.stores.redis import FloorError
 
@@ -27,7 +29,10 @@ async def readyz(plane: InPlane) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(plane: InPlane) -> Response:
+async def metrics(plane: InPlane, request: Request) -> Response:
+    """Where SPENDRA_METRICS_TOKEN is set, that is asked for."""
+    if not bears(request.headers.get("authorization"), plane.metrics_token):
+        raise Refusal("not_authenticated", "SPENDRA_METRICS_TOKEN is asked for.")
     plane.metrics.streams.set(len(plane.feed.subscriptions()))
     return plane.metrics.render()
 
