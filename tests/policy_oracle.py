@@ -130,10 +130,24 @@ class Oracle:
             yield from self._allow(who, "models_allow", rules.get("models_allow"), model)
             yield from self._deny(who, "providers_deny", rules.get("providers_deny"), provider)
             yield from self._allow(who, "providers_allow", rules.get("providers_allow"), provider)
+            for tool in self._tools():
+                yield from self._deny(who, "tools_deny", rules.get("tools_deny"), tool)
+            for tool in self._tools():
+                yield from self._allow(who, "tools_allow", rules.get("tools_allow"), tool)
+            for label in rules.get("required_labels") or []:
+                if f"label:{label}" not in self.facts:
+                    self._speak(who, "required_labels", "refuse")
+                    yield "label_missing"
             for rule in ("requests_per_minute", "tokens_per_minute", "max_concurrency"):
                 if (most := rules.get(rule)) is not None:
                     self._speak(who, rule, "limit")
                     self.outcome["limits"].append([rule, who, most])
+
+    def _tools(self) -> Iterator[str]:
+        """Those of the caller's by their own name, those of the provider's by their kind."""
+        for tool in self.body.get("tools") or []:
+            own = tool.get("function", tool) if tool.get("type") == "function" else {}
+            yield own.get("name") or tool["type"]
 
     def _deny(self, who: str, rule: str, globs: list[str] | None, name: str) -> Iterator[str]:
         if any(accepts(glob, name) for glob in globs or []):

@@ -131,6 +131,7 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 NAMES = st.sampled_from(["alpha", "beta", "gpt-4", "gpt-5"])
 GLOBS = st.lists(st.sampled_from(["*", "gpt-*", "gpt-?", "alpha", "?pha", "x*"]), max_size=2)
+TOOL_GLOBS = st.lists(st.sampled_from(["*", "f", "m?p", "web*"]), max_size=2)
 # Few numbers, so that limits meet exactly.
 TOKENS = st.sampled_from([1, 16, 40, 64, 200])
 COUNTS = optional(TOKENS)
@@ -146,6 +147,11 @@ RULES = st.fixed_dictionaries(
         "models_deny": optional(GLOBS),
         "providers_allow": optional(GLOBS),
         "providers_deny": optional(GLOBS),
+        "tools_allow": optional(TOOL_GLOBS),
+        "tools_deny": optional(TOOL_GLOBS),
+        "required_labels": optional(
+            st.lists(st.sampled_from(["feature", "size", "run"]), max_size=2)
+        ),
         "max_input_tokens": COUNTS,
         "max_output_tokens": COUNTS,
         "max_request_nanousd": AMOUNTS,
@@ -180,7 +186,13 @@ PARTS = st.sampled_from(
 )
 MESSAGES = st.lists(st.fixed_dictionaries({"role": st.just("user"), "content": PARTS}), max_size=2)
 MODELS = st.sampled_from(["gpt-4", "gpt-5", "gpt-6"])
-TOOLS = st.sampled_from([[], [{"type": "function", "name": "f"}], [{"type": "mcp"}]])
+TOOLS = st.sampled_from(
+    [
+        [],
+        [{"type": "function", "name": "f"}],
+        [{"type": "mcp"}, {"type": "function", "function": {"name": "webby"}}],
+    ]
+)
 LABELS = st.dictionaries(st.sampled_from(["feature", "size"]), NAMES | st.integers())
 CHOICES = optional(st.integers(1, 5))
 CHATS = st.fixed_dictionaries(

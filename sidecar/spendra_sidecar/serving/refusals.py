@@ -35,6 +35,8 @@ KINDS: dict[str, Kind] = {
     "route_incomplete": _DENIED,
     "model_not_allowed": _DENIED,
     "provider_not_allowed": _DENIED,
+    "tool_not_allowed": _DENIED,
+    "label_missing": _DENIED,
     "scope_conflict": _DENIED,
     "input_too_large": _DENIED,
     "input_unbounded": _DENIED,

@@ -25,6 +25,9 @@ class RulesBody(Body):
     models_deny: Globs | None = None
     providers_allow: Globs | None = None
     providers_deny: Globs | None = None
+    tools_allow: Globs | None = None
+    tools_deny: Globs | None = None
+    required_labels: Globs | None = None
     max_input_tokens: Tokens | None = None
     max_output_tokens: Tokens | None = None
     max_request_usd: RequestDollars | None = None

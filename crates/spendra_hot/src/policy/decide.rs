@@ -55,7 +55,7 @@ impl PolicyTree {
             decision.refuse_plainly("model_missing", "the request names no model");
             return Ok(decision);
         };
-        decision.hear_names_of(request, &policies, model);
+        decision.hear_names_of(request, &policies, model, &facts);
         if decision.allowed() {
             self.price(&mut decision, request, &policies, model, prices);
         }
@@ -107,12 +107,27 @@ fn with_overshoot(cap: u64, inspected: &Inspected) -> u64 {
 }
 
 impl Decision {
-    fn hear_names_of(&mut self, request: &Request<'_>, policies: &[&Policy], model: &str) {
+    fn hear_names_of(
+        &mut self,
+        request: &Request<'_>,
+        policies: &[&Policy],
+        model: &str,
+        facts: &Facts<'_>,
+    ) {
         let (provider, model): (Arc<str>, Arc<str>) = (request.provider.into(), model.into());
+        let tools: Vec<Arc<str>> = request
+            .inspected
+            .tools
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect();
         let key = request.principal;
         self.hear_key_models(&key.key_id, key.models.as_ref(), &model);
         for policy in policies {
             self.hear_names(policy, &provider, &model);
+            self.hear_tools(policy, &tools);
+            self.hear_labels(policy, facts);
+            self.hear_limits(policy);
         }
     }
 

@@ -1,9 +1,10 @@
-//! Rules about names: which models and providers, and how often.
+//! Rules about names: which models, providers and tools, under which labels, and how often.
 
 use std::sync::Arc;
 
 use super::decision::{Decision, Limit};
 use super::detail::Detail;
+use super::facts::Facts;
 use super::tree::{Policy, Rules};
 use crate::glob::Globs;
 
@@ -46,11 +47,38 @@ impl Decision {
             &providers("providers_allow", providers_allow.as_ref()),
             provider,
         );
-        self.hear_limits(policy);
+    }
+
+    /// Of each tool that the request brings, whether it may.
+    pub(super) fn hear_tools(&mut self, policy: &Policy, names: &[Arc<str>]) {
+        let rules = &policy.rules;
+        for name in names {
+            self.deny(
+                &policy.id,
+                &tools("tools_deny", rules.tools_deny.as_ref()),
+                name,
+            );
+        }
+        for name in names {
+            self.allow_only(
+                &policy.id,
+                &tools("tools_allow", rules.tools_allow.as_ref()),
+                name,
+            );
+        }
+    }
+
+    pub(super) fn hear_labels(&mut self, policy: &Policy, facts: &Facts<'_>) {
+        for label in &policy.rules.required_labels {
+            if !facts.has_label(label) {
+                let detail = format!("the label {label:?} is missing; {} asks for it", policy.id);
+                self.refuse("label_missing", &policy.id, "required_labels", &detail);
+            }
+        }
     }
 
     /// What is counted where all sidecars meet.
-    fn hear_limits(&mut self, policy: &Policy) {
+    pub(super) fn hear_limits(&mut self, policy: &Policy) {
         let rules = &policy.rules;
         for (rule, most, what) in [
             (
@@ -146,6 +174,15 @@ fn providers<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
         rule,
         code: "provider_not_allowed",
         what: "provider",
+        globs,
+    }
+}
+
+fn tools<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
+    List {
+        rule,
+        code: "tool_not_allowed",
+        what: "tool",
         globs,
     }
 }

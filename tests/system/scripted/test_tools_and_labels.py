@@ -1,0 +1,55 @@
+"""Policies about tools and labels, each on both sides of its bound, through a running sidecar."""
+
+from typing import Any
+
+import pytest
+
+from tests.system.scripted.bodies import chat, tokens
+from tests.system.scripted.product import CHAT, Product
+from tests.system.scripted.upstream import said
+
+OWN = {"type": "function", "function": {"name": "delete_all", "parameters": {}}}
+HARMLESS = {"type": "function", "function": {"name": "look_up", "parameters": {}}}
+
+
+@pytest.mark.parametrize(
+    ("rules", "tools", "code"),
+    [
+        ({"tools_deny": ["delete_*"]}, [HARMLESS, OWN], "tool_not_allowed"),
+        ({"tools_deny": ["delete_*"]}, [HARMLESS], None),
+        ({"tools_deny": ["delete_*"]}, None, None),
+        ({"tools_allow": ["look_*"]}, [HARMLESS, OWN], "tool_not_allowed"),
+        ({"tools_allow": ["look_*"]}, [HARMLESS], None),
+    ],
+)
+def test_tools_are_held_against_their_lists(
+    product: Product, rules: dict[str, Any], tools: list[dict[str, Any]] | None, code: str | None
+) -> None:
+    route = product.route("openai", said(chat("gpt-4o-mini", tokens(10, 5))))
+    body = {**CHAT, **({"tools": tools} if tools else {})}
+    answer = product.post(f"/v1/{route}/chat/completions", body, product.project(rules=rules))
+    assert refusal(answer) == code, answer.text
+    assert len(product.upstream.asked(route)) == (code is None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "metadata", "code"),
+    [
+        ({}, None, "label_missing"),
+        ({"x-spendra-labels": "team=web"}, None, "label_missing"),
+        ({"x-spendra-labels": "feature=search"}, None, None),
+        ({}, {"feature": "search"}, None),
+    ],
+)
+def test_a_label_that_is_required_must_be_there(
+    product: Product, headers: dict[str, str], metadata: dict[str, str] | None, code: str | None
+) -> None:
+    route = product.route("openai", said(chat("gpt-4o-mini", tokens(10, 5))))
+    at = product.project(rules={"required_labels": ["feature"]})
+    body = {**CHAT, **({"metadata": metadata} if metadata else {})}
+    answer = product.post(f"/v1/{route}/chat/completions", body, at, **headers)
+    assert refusal(answer) == code, answer.text
+
+
+def refusal(answer: Any) -> str | None:
+    return None if answer.status_code == 200 else answer.json()["error"]["code"]
