@@ -129,3 +129,39 @@ def test_a_wrong_address_is_named(org: Organization, base_url: str, message: str
 
 def test_a_wrong_provider_name_is_refused(org: Organization) -> None:
     org.ask("PUT", "/v1/providers/Open AI", OPENAI, 422)
+
+
+def test_a_policy_has_versions_and_an_earlier_one_can_be_in_force_again(org: Organization) -> None:
+    made = org.post("/v1/policies", POLICY)
+    path = f"/v1/policies/{made['id']}"
+    org.api.headers["x-audit-reason"] = "too wide"
+    org.ask("PATCH", path, {"rules": {"max_output_tokens": 5}})
+    del org.api.headers["x-audit-reason"]
+    org.ask("PATCH", path, {"name": "cheaper"})
+    third, second, first = org.get(f"{path}/versions")["items"]
+    assert (first["name"], first["rules"], first["scope"]) == (
+        "cheap", made["rules"], made["scope"],
+    )  # fmt: skip
+    assert second["reason"] == "too wide"
+    assert second["changed"] == {
+        "rules": {"from": made["rules"], "to": {"max_output_tokens": 5}},
+    }
+    assert third["changed"] == {"name": {"from": "cheap", "to": "cheaper"}}
+    back = org.ask("POST", f"{path}/rollback", {"version": first["version"]})
+    assert (back["name"], back["rules"]) == ("cheap", made["rules"])
+    assert org.snapshot().policy.policies[0].rules.models_allow == ["gpt-*-mini"]
+    newest = org.get(f"{path}/versions?limit=1")
+    assert newest["items"][0]["rules"] == made["rules"]
+    older = org.get(f"{path}/versions?limit=1&cursor={newest['next_cursor']}")
+    assert older["items"] == [third]
+
+
+def test_there_is_no_way_back_to_what_never_was(org: Organization) -> None:
+    made, other = org.post("/v1/policies", POLICY), org.post("/v1/policies", POLICY)
+    (theirs,) = org.get(f"/v1/policies/{other['id']}/versions")["items"]
+    path = f"/v1/policies/{made['id']}/rollback"
+    assert "version" in org.ask("POST", path, {"version": theirs["version"]}, 404)["detail"]
+    org.ask("DELETE", f"/v1/policies/{made['id']}")
+    (_, mine) = org.get(f"/v1/policies/{made['id']}/versions")["items"]
+    org.ask("POST", path, {"version": mine["version"]}, 409)
+    org.get("/v1/policies/pol_nobody/versions", 404)

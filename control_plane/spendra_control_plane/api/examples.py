@@ -32,6 +32,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "rules": {"models_allow": ["gpt-4o-mini*"], "max_output_tokens": 200},
     },
     "EditPolicy": {"rules": {"models_allow": ["gpt-4o-mini*"]}},
+    "Rollback": {"version": 17},
     "Evaluation": {
         "scope": {"project": "checkout"},
         "provider": "openai",

@@ -15,6 +15,7 @@ from spendra_control_plane.authoring.refusals import refuse_invalid
 
 DEFAULT_LIMIT = 100
 LARGEST_LIMIT = 1000
+_LONGEST_NUMBER = 18
 NOT_OURS = "The cursor is not one that this route gave; start again without it."
 
 Cursor = Annotated[str, Query(max_length=2000, description="`next_cursor` of the page before")]
@@ -55,6 +56,13 @@ class Asked:
         """As `after`, of items whose key is a UUID; None at the start."""
         key = self.after()
         return _uuid(key) if key else None
+
+    def after_number(self) -> int | None:
+        """As `after`, of items whose key is a number; None at the start."""
+        key = self.after()
+        if key and not (key.isascii() and key.isdigit() and len(key) <= _LONGEST_NUMBER):
+            refuse_invalid(NOT_OURS)
+        return int(key) if key else None
 
     def page(self, items: list[dict[str, Any]], *columns: str) -> dict[str, Any]:
         """`items` and `next_cursor`; `columns` name the keys by which they are ordered."""

@@ -47,6 +47,32 @@ async def edit(
         return _view(await _read(change.connection, org_id, policy_id))
 
 
+async def roll_back(
+    publisher: Publisher, org_id: str, policy_id: str, version: int, if_match: str | None = None
+) -> dict[str, Any]:
+    """Name, scope and rules of an earlier version are in force again, as a version of their own."""
+    async with publisher.change(org_id) as change:
+        change.restricts = True
+        await _read_open(change.connection, org_id, policy_id, if_match)
+        was = await change.connection.fetchval(SQL["version"], org_id, policy_id, version)
+        if was is None:
+            refuse_missing("version of this policy", str(version))
+        await change.connection.execute(
+            SQL["edit"], org_id, policy_id, was["name"], was["selector"], was["rules"]
+        )
+        return _view(await _read(change.connection, org_id, policy_id))
+
+
+async def versions(
+    pool: Pool, org_id: str, policy_id: str, before: int | None, limit: int
+) -> list[dict[str, Any]]:
+    """The newest first, each with what it changed."""
+    async with pool.acquire() as connection:
+        await _read(connection, org_id, policy_id)
+        rows = await connection.fetch(SQL["versions"], org_id, policy_id, before, limit)
+    return [_version(row) for row in rows]
+
+
 async def close(
     publisher: Publisher, org_id: str, policy_id: str, if_match: str | None = None
 ) -> dict[str, Any]:
@@ -97,3 +123,28 @@ def _rules_view(stored: Mapping[str, Any]) -> dict[str, Any]:
     if "max_request_nanousd" in said:
         said |= amount("max_request", said["max_request_nanousd"])
     return said
+
+
+def _version(row: Row) -> dict[str, Any]:
+    now, was = _content(row["after"]), _content(row["before"] or {})
+    return {
+        **{name: row[name] for name in ("version", "happened_at", "actor", "reason")},
+        **now,
+        "changed": {
+            name: {"from": was.get(name), "to": value}
+            for name, value in now.items()
+            if was.get(name) != value
+        },
+    }
+
+
+def _content(audited: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a row as the audit has it."""
+    if not audited:
+        return {}
+    return {
+        "name": audited["name"],
+        "state": audited["state"],
+        "scope": audited["selector"],
+        "rules": _rules_view(audited["rules"]),
+    }

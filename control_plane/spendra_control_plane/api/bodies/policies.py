@@ -62,6 +62,10 @@ class EditPolicy(Edit):
     rules: RulesBody | None = None
 
 
+class Rollback(Body):
+    version: Annotated[int, Field(ge=1, lt=2**63)]
+
+
 class Draft(Body):
     """A policy that is only tried; `replaces`: the one that it would take the place of."""
 

@@ -5,16 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from spendra_control_plane.api.gates import may
-from spendra_control_plane.api.paging import NOT_OURS, Paging
+from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import InPlane
 from spendra_control_plane.api.questions import Moment, read_moment
-from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.reporting import audit
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
 Reads = Annotated[str, may("audit:read")]
-_LONGEST_ID = 18
 
 
 @router.get("")
@@ -35,14 +33,6 @@ async def list_audit(  # noqa: PLR0913, PLR0917 - each is one filter
         actor=actor,
         what=what,
         subject=subject,
-        before=_before(asked.after()),
+        before=asked.after_number(),
     )
     return asked.page(await audit.page(plane.pool, org_id, question, asked.fetch), "id")
-
-
-def _before(key: str) -> int | None:
-    if not key:
-        return None
-    if not (key.isascii() and key.isdigit() and len(key) <= _LONGEST_ID):
-        refuse_invalid(NOT_OURS)
-    return int(key)

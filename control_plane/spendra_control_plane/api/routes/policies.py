@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
-from spendra_control_plane.api.bodies.policies import EditPolicy, Evaluation, NewPolicy
+from spendra_control_plane.api.bodies.policies import EditPolicy, Evaluation, NewPolicy, Rollback
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
@@ -93,3 +93,28 @@ async def close_policy(
     plane: InPlane, org_id: Writes, policy_id: str, if_match: IfMatch = None
 ) -> dict[str, Any]:
     return await policies.close(plane.publisher, org_id, policy_id, if_match)
+
+
+@router.get("/{policy_id}/versions")
+async def list_versions(
+    plane: InPlane, org_id: Reads, policy_id: str, asked: Paging
+) -> dict[str, Any]:
+    """Newest first: who made it, why, and what it changed."""
+    items = await policies.versions(
+        plane.pool, org_id, policy_id, asked.after_number(), asked.fetch
+    )
+    return asked.page(items, "version")
+
+
+@router.post("/{policy_id}/rollback")
+async def roll_back_policy(
+    plane: InPlane,
+    org_id: Writes,
+    policy_id: str,
+    body: Rollback,
+    response: Response,
+    if_match: IfMatch = None,
+) -> dict[str, Any]:
+    """An earlier version is in force again."""
+    view = await policies.roll_back(plane.publisher, org_id, policy_id, body.version, if_match)
+    return tagged(response, view)

@@ -22,3 +22,15 @@ FROM spendra.policies
 WHERE org_id = $1 AND ($2::text IS NULL OR state = $2) AND id > $3
 ORDER BY id
 LIMIT $4;
+
+-- name: versions
+-- As the audit has them, the newest first; each with what was before it.
+SELECT id AS version, happened_at, actor, reason, before, after
+FROM spendra.audit
+WHERE org_id = $1 AND what = 'policies' AND subject = $2 AND ($3::bigint IS NULL OR id < $3)
+ORDER BY id DESC
+LIMIT $4;
+
+-- name: version
+SELECT after FROM spendra.audit
+WHERE org_id = $1 AND what = 'policies' AND subject = $2 AND id = $3;
