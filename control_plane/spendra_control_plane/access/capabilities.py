@@ -13,6 +13,7 @@ CAPABILITIES: Final = {
     "keys:write": "make, rotate, pause, resume, revoke keys",
     "budgets:read": "budgets and their spend",
     "budgets:write": "make, change, close budgets",
+    "budgets:ask": "ask for a larger budget",
     "policies:read": "policies",
     "policies:write": "make, change, close policies",
     "providers:read": "provider routes",
@@ -34,7 +35,7 @@ _READS = frozenset(name for name in CAPABILITIES if name.endswith(":read"))
 ROLES: Final = {
     "owner": frozenset(CAPABILITIES),
     "finance": _READS - {"providers:read", "sidecars:read", "members:read"}
-    | {"budgets:write", "prices:write", "record:write", "alerts:write"},
+    | {"budgets:write", "budgets:ask", "prices:write", "record:write", "alerts:write"},
     "iam": frozenset(
         {
             "organization:read",
@@ -51,14 +52,15 @@ ROLES: Final = {
     | {
         "organization:freeze",
         "settings:write",
+        "budgets:ask",
         "keys:write",
         "policies:write",
         "providers:write",
         "alerts:write",
     },
     "auditor": _READS,
-    "manager": frozenset({"keys:read", "budgets:read", "spend:read"}),
-    "employee": frozenset({"keys:read", "budgets:read", "spend:read"}),
+    "manager": frozenset({"keys:read", "budgets:read", "budgets:ask", "spend:read"}),
+    "employee": frozenset({"keys:read", "budgets:read", "budgets:ask", "spend:read"}),
 }
 SCOPED: Final = frozenset({"manager", "employee"})
 """Roles that see only what is theirs."""

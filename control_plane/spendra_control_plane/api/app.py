@@ -18,6 +18,7 @@ from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.api.routes import (
     alerts,
     audit,
+    budget_requests,
     budgets,
     doctor,
     exports,
@@ -42,6 +43,7 @@ ROOMS = (
     scopes,
     keys,
     budgets,
+    budget_requests,
     policies,
     providers,
     prices,

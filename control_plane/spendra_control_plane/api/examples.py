@@ -26,6 +26,12 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "kind": "hard",
     },
     "EditBudget": {"limit_usd": "40.00"},
+    "NewBudgetRequest": {
+        "budget_id": "bud_cucqm6d9ykaxctbc",
+        "limit_usd": "40.00",
+        "reason": "the launch is next week",
+    },
+    "BudgetDecision": {"note": "until the launch"},
     "NewPolicy": {
         "name": "small models",
         "scope": {"project": "checkout"},

@@ -11,7 +11,7 @@ from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.organizations import new_id
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
-from spendra_control_plane.snapshots.publish import Publisher
+from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 
@@ -55,16 +55,24 @@ async def edit(
     Holds are left as they are.
     """
     async with publisher.change(org_id) as change:
-        old = await _read_open(change.connection, org_id, budget_id, if_match)
-        new = {**old, **edits}
-        if new["kind"] == "soft" and new["open_up_to_nanousd"]:
-            refuse_conflict("A soft budget refuses nothing; set its 'open_up_to_usd' to 0.")
-        await change.connection.execute(
-            SQL["edit"], org_id, budget_id, new["name"], new["limit_nanousd"], new["kind"],
-            new["open_up_to_nanousd"], new["alert_at_percent"],
-        )  # fmt: skip
-        change.restricts = _takes_away(old, new)
-        return _view(await read(change.connection, org_id, budget_id))
+        return await apply(change, budget_id, edits, if_match)
+
+
+async def apply(
+    change: Change, budget_id: str, edits: Mapping[str, object], if_match: str | None = None
+) -> dict[str, Any]:
+    """As `edit`, within a change that is under way."""
+    org_id = change.org_id
+    old = await _read_open(change.connection, org_id, budget_id, if_match)
+    new = {**old, **edits}
+    if new["kind"] == "soft" and new["open_up_to_nanousd"]:
+        refuse_conflict("A soft budget refuses nothing; set its 'open_up_to_usd' to 0.")
+    await change.connection.execute(
+        SQL["edit"], org_id, budget_id, new["name"], new["limit_nanousd"], new["kind"],
+        new["open_up_to_nanousd"], new["alert_at_percent"],
+    )  # fmt: skip
+    change.restricts = _takes_away(old, new)
+    return _view(await read(change.connection, org_id, budget_id))
 
 
 async def close(

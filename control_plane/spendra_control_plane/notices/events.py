@@ -17,7 +17,11 @@ RAISED: Final = {
     "ledger.lost": "a sidecar lost reservations; they stay held until they are ended",
 }
 """Those that a worker looks for."""
-EVENTS: Final = {**RAISED, "channel.test": "somebody tried a channel"}
+EVENTS: Final = {
+    **RAISED,
+    "budget.requested": "somebody asked for a larger budget",
+    "channel.test": "somebody tried a channel",
+}
 """Each event that a notice can be of, with what it means. Names never change their meaning."""
 
 
@@ -60,6 +64,9 @@ _TITLES: Final = {
     ),
     "budget.anomaly": (
         "The budget {name!r} spent ${cost_usd} in the hour from {hour}; ${usual_usd} is usual."
+    ),
+    "budget.requested": (
+        "{asked_by} asks for ${wanted_usd}, not ${limit_usd}, for the budget {name!r}: {reason}"
     ),
     "spend.overrun": "{subject} billed ${overrun_usd} more than was held, in the hour from {hour}.",
     "ledger.drift": "Balances in Redis differed from the ledger and were rebuilt from it.",

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from spendra_control_plane.api.bodies.words import (
     Body,
@@ -12,6 +12,7 @@ from spendra_control_plane.api.bodies.words import (
     Moment,
     Name,
     ScopeSelector,
+    Word,
     one_amount,
 )
 
@@ -19,6 +20,13 @@ from spendra_control_plane.api.bodies.words import (
 def _set_aside(nanousd: int) -> int:
     """It is held as one amount; 0 sets nothing aside."""
     return one_amount(nanousd) if nanousd else 0
+
+
+def _something(nanousd: int) -> int:
+    if nanousd == 0:
+        msg = "ask for more than nothing"
+        raise ValueError(msg)
+    return nanousd
 
 
 def _zone(written: str) -> str:
@@ -77,3 +85,16 @@ class EditBudget(Edit):
     kind: BudgetKind | None = None
     open_up_to_usd: SetAsideDollars | None = None
     alert_at_percent: Percents | None = None
+
+
+class NewBudgetRequest(Body):
+    """`limit_usd` is the limit that is wished for; after `lasts_s` it is no longer."""
+
+    budget_id: Word
+    limit_usd: Annotated[Dollars, AfterValidator(_something)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1000)]
+    lasts_s: Annotated[int, Field(ge=60, le=90 * 86400)] = 7 * 86400
+
+
+class BudgetDecision(Body):
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)] = ""
