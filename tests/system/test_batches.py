@@ -130,6 +130,16 @@ def test_a_batch_outlives_the_sidecar_that_asked_for_it(two: System) -> None:
     booked_at_batch_rates(at.one_item())
 
 
+def test_a_batch_that_goes_on_takes_no_place_of_requests_in_flight(system: System) -> None:
+    at = project(system)
+    rules = {"max_concurrency": 1, "tokens_per_minute": 300}
+    policy = {"name": at.name, "scope": {"project": at.name}, "rules": rules}
+    system.ask("POST", "/v1/policies", policy)
+    assert started(system, at, *(line(number) for number in range(3))).status_code == 200
+    body = {"model": "gpt-4o-mini", "messages": SAY, "max_tokens": 5}
+    assert ask(system, at, "POST", "/v1/chat/completions", json=body).status_code == 200
+
+
 def test_a_response_in_the_background_may_be_heard_of_by_another_sidecar(system: System) -> None:
     at = project(system)
     body = {"model": "gpt-4o-mini", "input": "Say hello", "background": True}

@@ -122,7 +122,10 @@ class Admissions:
     def _reservation(self, call: Call, judged: Judged, before: Admission | None) -> Reservation:
         decision, now_ms, repeat = judged.decision, self._now_ms(), call.repeat or repeats.NO_REPEAT
         limits = [Limit(*limit) for limit in decision.limits]
-        if before is not None:
+        if call.parts is not None:
+            # It is not in flight, and its tokens are used when the provider has time for them.
+            limits = [limit for limit in limits if limit.rule == "requests_per_minute"]
+        elif before is not None:
             # The request was counted by its first attempt, which also has the idempotency key.
             limits = [limit for limit in limits if limit.rule == "max_concurrency"]
         return Reservation(
