@@ -148,3 +148,22 @@ def test_a_wrong_grace_is_refused(org: Organization) -> None:
     key_id = org.post("/v1/keys", {"name": "k"})["id"]
     org.post(f"/v1/keys/{key_id}/rotate", {"grace_seconds": -1}, 422)
     org.post(f"/v1/keys/{key_id}/rotate", {"grace": 1}, 422)
+
+
+def test_keys_that_leaked_are_found_in_a_text(org: Organization) -> None:
+    good, rotated, revoked = (org.post("/v1/keys", {"name": f"k{n}"}) for n in range(3))
+    org.ask("POST", f"/v1/keys/{rotated['id']}/rotate", {})
+    org.ask("POST", f"/v1/keys/{revoked['id']}/revoke")
+    cut = good["key"][:-3]
+    nobody = f"spd_live_AAAAAAAAAAAA_{'x' * 38}"
+    text = f"a={good['key']}; b='{rotated['key']}'\n{revoked['key']}.\n{nobody} {cut}"
+    found = org.ask("POST", "/v1/keys/scan", {"text": text})["items"]
+    assert {one["id"]: one["works"] for one in found} == {
+        good["id"]: True,
+        rotated["id"]: False,
+        revoked["id"]: False,
+    }
+    assert good["key"] not in repr(found)
+    (short,) = org.ask("POST", "/v1/keys/scan", {"text": cut})["items"]
+    assert (short["id"], short["works"]) == (good["id"], False)
+    assert org.ask("POST", "/v1/keys/scan", {"text": "nothing"})["items"] == []

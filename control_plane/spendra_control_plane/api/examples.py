@@ -16,6 +16,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "max_request_usd": "0.50",
         "expires_at": "2999-01-01T00:00:00Z",
     },
+    "Scan": {"text": "curl -H 'Authorization: Bearer spd_live_bHGOef4v52Ky_etwG…'"},
     "Rotation": {"grace_seconds": 3600},
     "NewBudget": {
         "name": "checkout daily",

@@ -1,10 +1,13 @@
 """API keys: made, listed, rotated, paused, resumed and revoked. A key's text is shown once."""
 
+import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+from spendra._hot import HotError, hash_key
 from spendra_control_plane import keys
 from spendra_control_plane.access.callers import Seen, require_within
 from spendra_control_plane.authoring import scopes
@@ -13,8 +16,10 @@ from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_mis
 from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
+from spendra_control_plane.stores.vault import Vault
 
 SQL = statements("keys")
+_KEY = re.compile(r"spd_[a-z0-9]{1,16}_[A-Za-z0-9]{12}_[A-Za-z0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +85,36 @@ async def page(
     return [_view(row) for row in rows]
 
 
+async def scan(pool: Pool, vault: Vault, org_id: str, text: str) -> list[dict[str, Any]]:
+    """The organization's keys that stand in a text, such as a log or a commit; `works`: the very
+    secret would be taken by a sidecar now."""
+    presented: dict[str, set[str]] = defaultdict(set)
+    for match in _KEY.findall(text):
+        presented[match.split("_")[2]].add(match)
+    async with pool.acquire() as connection:
+        pepper = vault.unseal(
+            org_id, "key_pepper", await connection.fetchval(SQL["pepper"], org_id)
+        )
+        rows = await connection.fetch(SQL["known"], org_id, list(presented))
+    return [_leaked(row, presented[row["id"]], pepper) for row in rows]
+
+
+def _leaked(row: Row, texts: set[str], pepper: bytes) -> dict[str, Any]:
+    expired = row["expires_at"] is not None and row["expires_at"] <= datetime.now(UTC)
+    is_good = any(_hash(text, pepper) in row["hashes"] for text in texts)
+    plain = {name: value for name, value in row.items() if name != "hashes"}
+    works = is_good and row["state"] == "active" and not expired
+    return {**_view(plain), "works": works}
+
+
+def _hash(text: str, pepper: bytes) -> str | None:
+    """None for a key that is cut, or changed: its checksum does not fit."""
+    try:
+        return hash_key(text, pepper)
+    except HotError:
+        return None
+
+
 async def _mint(
     publisher: Publisher, change: Change, environment: str, key_id: str | None = None
 ) -> keys.MintedKey:
@@ -106,7 +141,7 @@ def _columns(draft: Draft) -> tuple[object, ...]:
     )
 
 
-def _view(row: Row) -> dict[str, Any]:
+def _view(row: Row | Mapping[str, Any]) -> dict[str, Any]:
     columns = {name: value for name, value in row.items() if name != "max_request_nanousd"}
     return {**columns, **amount("max_request", row["max_request_nanousd"])}
 

@@ -21,3 +21,9 @@ class NewKey(Body):
 
 class Rotation(Body):
     grace_seconds: Annotated[int, Field(ge=0, le=30 * 86400)] = 0
+
+
+class Scan(Body):
+    """A text in which keys may have leaked. It is not kept."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1_000_000)] = Field(repr=False)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 
 from spendra_control_plane.access.callers import Seen
-from spendra_control_plane.api.bodies.keys import NewKey, Rotation
+from spendra_control_plane.api.bodies.keys import NewKey, Rotation, Scan
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may, within
 from spendra_control_plane.api.paging import Paging
@@ -15,6 +15,7 @@ from spendra_control_plane.authoring import keys
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=ExactRoute)
 
 Sees = Annotated[Seen, within("keys:read")]
+ReadsAll = Annotated[str, may("keys:read")]
 Writes = Annotated[str, may("keys:write")]
 
 
@@ -30,6 +31,13 @@ async def create_key(plane: InPlane, org_id: Writes, body: NewKey) -> dict[str, 
         expires_at=body.expires_at,
     )
     return await keys.create(plane.publisher, org_id, draft)
+
+
+@router.post("/scan")
+async def scan_for_keys(plane: InPlane, org_id: ReadsAll, body: Scan) -> dict[str, Any]:
+    """Which keys stand in a text, and whether they still work; nothing of it is kept."""
+    items = await keys.scan(plane.pool, plane.publisher.vault, org_id, body.text)
+    return {"items": items}
 
 
 @router.get("")

@@ -34,3 +34,14 @@ WHERE org_id = $1 AND ($2::text IS NULL OR state = $2) AND id > $3
     AND spendra.is_within($5::jsonb, scope)
 ORDER BY id
 LIMIT $4;
+
+-- name: known
+-- Those of these ids, each with the hashes that are good now.
+SELECT k.id, k.name, k.state, k.environment, k.scope, k.models, k.max_request_nanousd,
+    k.expires_at, k.created_at, k.revoked_at, ARRAY(
+        SELECT h.hash FROM spendra.key_hashes h
+        WHERE h.org_id = k.org_id AND h.key_id = k.id
+            AND (h.expires_at IS NULL OR h.expires_at > now())) AS hashes
+FROM spendra.keys k
+WHERE k.org_id = $1 AND k.id = ANY ($2::text[])
+ORDER BY k.id;
