@@ -11,6 +11,8 @@ from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.routes import Route
 
 _OK = 200
+_WITHIN_S = 120
+"""A file that does not come must not keep others from being read."""
 
 
 class FetchError(Exception):
@@ -25,6 +27,14 @@ class Fetching:
 
     async def whole(self, route: Route, operation: str, values: dict[str, str]) -> bytes:
         """At most as much as a request's body may be. Raises FetchError."""
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                return await self._whole(route, operation, values)
+        except TimeoutError:
+            msg = f"it did not come within {_WITHIN_S} s"
+            raise FetchError(msg) from None
+
+    async def _whole(self, route: Route, operation: str, values: dict[str, str]) -> bytes:
         content = bytearray()
         async for piece in self._pieces(route, operation, values):
             content += piece
