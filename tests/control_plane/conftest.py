@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
+from spendra_control_plane.stores.postgres import Pool, open_pool
 from tests.control_plane.books import Books
 from tests.control_plane.running import (
     ControlPlane,
@@ -55,6 +56,14 @@ async def books(control_plane: ControlPlane, org: Organization) -> AsyncIterator
     connection = await asyncpg.connect(control_plane.environ["SPENDRA_DATABASE_URL"])
     yield Books(connection, org.id)
     await connection.close()
+
+
+@pytest.fixture
+async def pool(control_plane: ControlPlane) -> AsyncIterator[Pool]:
+    """Of the control plane's own kind."""
+    opened = await open_pool(control_plane.environ["SPENDRA_DATABASE_URL"])
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

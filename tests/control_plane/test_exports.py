@@ -2,27 +2,17 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from unittest import mock
-
-import pytest
 
 from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.reporting import exports
 from spendra_control_plane.reporting.ledger import Question
-from spendra_control_plane.stores.postgres import Pool, open_pool
+from spendra_control_plane.stores.postgres import Pool
 from tests.control_plane.books import Books
-from tests.control_plane.running import ControlPlane, Organization
+from tests.control_plane.running import Organization
 
 ALL = Question(start=None, end=None, scope={}, decision_id=None, before=None)
-
-
-@pytest.fixture
-async def pool(control_plane: ControlPlane) -> AsyncIterator[Pool]:
-    opened = await open_pool(control_plane.environ["SPENDRA_DATABASE_URL"])
-    yield opened
-    await opened.close()
 
 
 def read(text: str) -> list[dict[str, str]]:

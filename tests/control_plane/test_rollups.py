@@ -3,17 +3,16 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
 from spendra_control_plane.reporting.rollups import span
-from spendra_control_plane.stores.postgres import Pool, open_pool
+from spendra_control_plane.stores.postgres import Pool
 from spendra_control_plane.worker import rolling
 from tests.control_plane.books import Books
-from tests.control_plane.running import ControlPlane, Organization
+from tests.control_plane.running import Organization
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 START = MIDNIGHT - timedelta(days=3)
@@ -24,13 +23,6 @@ class Event(NamedTuple):
     at: datetime
     facts: dict[str, list[str]]
     nanousd: int
-
-
-@pytest.fixture
-async def pool(control_plane: ControlPlane) -> AsyncIterator[Pool]:
-    opened = await open_pool(control_plane.environ["SPENDRA_DATABASE_URL"])
-    yield opened
-    await opened.close()
 
 
 def made_up(number: int) -> list[Event]:

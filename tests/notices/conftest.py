@@ -12,13 +12,14 @@ from tests.control_plane.conftest import (
     budget,
     control_plane,
     org,
+    pool,
     postgres,
     valkey,
 )
 from tests.control_plane.running import ControlPlane
 from tests.notices.receivers import MailServer, Receiver
 
-__all__ = ["books", "budget", "control_plane", "org", "postgres", "valkey"]
+__all__ = ["books", "budget", "control_plane", "org", "pool", "postgres", "valkey"]
 
 WITHIN_S = 60
 RUN = "import sys; from spendra_control_plane.worker.main import main; sys.exit(main([]))"

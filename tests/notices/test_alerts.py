@@ -2,17 +2,16 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from spendra_control_plane.notices.events import RAISED, Notice, title
-from spendra_control_plane.stores.postgres import Pool, open_pool
+from spendra_control_plane.stores.postgres import Pool
 from spendra_control_plane.worker import alerting, rolling
 from tests.control_plane.books import Books
-from tests.control_plane.running import ControlPlane, Organization
+from tests.control_plane.running import Organization
 from tests.notices.conftest import Start, eventually
 from tests.notices.receivers import Receiver
 
@@ -22,13 +21,6 @@ HOUR = timedelta(hours=1)
 
 def this_hour() -> datetime:
     return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-@pytest.fixture
-async def pool(control_plane: ControlPlane) -> AsyncIterator[Pool]:
-    opened = await open_pool(control_plane.environ["SPENDRA_DATABASE_URL"])
-    yield opened
-    await opened.close()
 
 
 async def told(org: Organization, pool: Pool, event: str) -> list[dict[str, Any]]:
