@@ -126,7 +126,7 @@ def _facts(row: Row) -> dict[str, Any]:
 
 
 def _view(row: Row) -> dict[str, Any]:
-    hidden = {"selector", "limit_nanousd", "limit_now_nanousd"}
+    hidden = {"org_id", "selector", "limit_nanousd", "limit_now_nanousd"}
     columns = {name: value for name, value in row.items() if name not in hidden}
     return {
         **columns,

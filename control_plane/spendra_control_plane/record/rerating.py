@@ -66,6 +66,10 @@ class Books:
         return PriceBook.load(prices_segment(self.catalog, self.own))
 
     @cached_property
+    def _catalog(self) -> PriceBook:
+        return PriceBook.load(self.catalog)
+
+    @cached_property
     def _then(self) -> dict[str, PriceBook | None]:
         return {}
 
@@ -81,7 +85,7 @@ class Books:
         if version != self.now.version:
             return None
         if layer == "catalog":
-            return PriceBook.load(self.catalog)
+            return self._catalog
         unlimited = {"starts_at": None, "ends_at": None}
         only = [{**row, **unlimited} for row in self.own if row["id"] == price_id]
         return PriceBook.load(prices_segment(self.catalog, only)) if only else None

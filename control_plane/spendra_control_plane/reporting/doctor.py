@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 from spendra.money import nanousd_to_usd
 from spendra_control_plane.migrate import MigrationError, pending
 from spendra_control_plane.snapshots.sidecars import Sidecars
-from spendra_control_plane.stores.postgres import Pool, StoreError
+from spendra_control_plane.stores.postgres import Pool, Row, StoreError
 from spendra_control_plane.stores.redis import Floor, FloorError
 from spendra_control_plane.stores.sql import statements
 
@@ -52,9 +52,15 @@ async def _safely(look: Callable[[Patient], Awaitable[Check]], patient: Patient)
         return Check(name, "failing", f"it does not answer: {type(error).__name__}")
 
 
+async def _one(patient: Patient, name: str, *values: object) -> Row:
+    """Of a statement that answers with one row."""
+    row = await patient.pool.fetchrow(SQL[name], *values)
+    assert row is not None  # noqa: S101 - an aggregate, or no table at all
+    return row
+
+
 async def _postgres(patient: Patient) -> Check:
-    row = await patient.pool.fetchrow(SQL["postgres"])
-    assert row is not None  # noqa: S101 - of one row
+    row = await _one(patient, "postgres")
     said = f"{row['version']}, synchronous_commit {row['synchronous_commit']}"
     if row["number"] < OLDEST_POSTGRES:
         return Check("postgres", "failing", f"{said}: at least 15 is needed")
@@ -85,8 +91,7 @@ async def _redis(patient: Patient) -> Check:
 
 
 async def _clock(patient: Patient) -> Check:
-    row = await patient.pool.fetchrow(SQL["postgres"])
-    assert row is not None  # noqa: S101 - of one row
+    row = await _one(patient, "postgres")
     facts, now = await patient.floor.facts(), datetime.now(UTC)
     skews = {"postgres": abs((row["now"] - now).total_seconds())}
     if facts is not None:
@@ -117,8 +122,7 @@ async def _worker(patient: Patient) -> Check:
 
 
 async def _lost(patient: Patient) -> Check:
-    row = await patient.pool.fetchrow(SQL["lost"], patient.org_id)
-    assert row is not None  # noqa: S101 - of one row
+    row = await _one(patient, "lost", patient.org_id)
     if not row["reservations"]:
         return Check("lost", "well", "nothing is lost")
     said = f"{row['reservations']} reservations of ${nanousd_to_usd(row['held_nanousd'])}"
@@ -126,8 +130,7 @@ async def _lost(patient: Patient) -> Check:
 
 
 async def _drift(patient: Patient) -> Check:
-    row = await patient.pool.fetchrow(SQL["repairs"], patient.org_id)
-    assert row is not None  # noqa: S101 - of one row
+    row = await _one(patient, "repairs", patient.org_id)
     if not row["repairs"]:
         return Check("drift", "well", "none in a day")
     return Check("drift", "look", f"repaired {row['repairs']} times in a day, last {row['last']}")
@@ -144,8 +147,7 @@ async def _prices(patient: Patient) -> Check:
     if rows:
         names = ", ".join(f"{row['provider']}/{row['model']}" for row in rows)
         return Check("prices", "look", f"asked for in a week and without a price: {names}")
-    row = await patient.pool.fetchrow(SQL["guessed"], patient.org_id)
-    assert row is not None  # noqa: S101 - of one row
+    row = await _one(patient, "guessed", patient.org_id)
     guessed = nanousd_to_usd(row["guessed_nanousd"])
     said = f"${guessed} of ${nanousd_to_usd(row['cost_nanousd'])} in a week is a worst case"
     much = row["guessed_nanousd"] * _MOST_GUESSED_PARTS > row["cost_nanousd"]

@@ -15,7 +15,7 @@ from spendra.money import nanousd_to_usd
 from spendra.scopes import LABEL_PREFIX
 from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.reporting.ledger import Question
-from spendra_control_plane.stores.postgres import Pool
+from spendra_control_plane.stores.postgres import Pool, Row
 from spendra_control_plane.stores.sql import statements
 
 SQL = statements("exports")
@@ -157,32 +157,33 @@ async def rows(
 
 
 async def _pages(pool: Pool, seen: Seen, question: Question) -> AsyncIterator[list[Line]]:
-    span, after = (question.start, question.end), (None, None)
-    while True:
-        found = await pool.fetch(
-            SQL["lines"], seen.org_id, *span, question.scope, seen.reach, *after, PAGE
-        )
-        yield [_usage(seen.org_id, row) for row in found]
-        if len(found) < PAGE:
-            break
-        after = (found[-1]["reserved_at"], found[-1]["reservation_id"])
+    span = (seen.org_id, question.start, question.end)
+    scoped = (*span, question.scope, seen.reach)
+    async for page in _paged(pool, SQL["lines"], scoped):
+        yield [_usage(seen.org_id, row) for row in page]
     if question.scope or seen.reach is not None:
         # Adjustments of accounts are of the organization, and of no scope.
         return
-    after = (None, None)
+    async for page in _paged(pool, SQL["adjustments"], span):
+        yield [_adjustment(seen.org_id, row) for row in page]
+
+
+async def _paged(pool: Pool, sql: str, asked: tuple[object, ...]) -> AsyncIterator[list[Row]]:
+    """By moment and id, each page from where the one before ended."""
+    after: tuple[object, object] = (None, None)
     while True:
-        found = await pool.fetch(SQL["adjustments"], seen.org_id, *span, *after, PAGE)
-        yield [_adjustment(seen.org_id, row) for row in found]
+        found = await pool.fetch(sql, *asked, *after, PAGE)
+        yield found
         if len(found) < PAGE:
             return
         after = (found[-1]["reserved_at"], found[-1]["reservation_id"])
 
 
-def _usage(org_id: str, row: Any) -> Line:
+def _usage(org_id: str, row: Row) -> Line:
     return {**dict(row.items()), "org_id": org_id, "line_type": "usage"}
 
 
-def _adjustment(org_id: str, row: Any) -> Line:
+def _adjustment(org_id: str, row: Row) -> Line:
     nothing = dict.fromkeys((
         "settled_at", "requested_model", "model", "input_tokens", "cached_input_tokens",
         "cache_write_tokens", "output_tokens", "reasoning_tokens", "usage_confidence",

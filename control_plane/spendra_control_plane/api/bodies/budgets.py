@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from spendra_control_plane.api.bodies.record import Reason
 from spendra_control_plane.api.bodies.words import (
     Body,
     Dollars,
@@ -92,7 +93,7 @@ class NewBudgetRequest(Body):
 
     budget_id: Word
     limit_usd: Annotated[Dollars, AfterValidator(_something)]
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=1000)]
+    reason: Reason
     lasts_s: Annotated[int, Field(ge=60, le=90 * 86400)] = 7 * 86400
 
 

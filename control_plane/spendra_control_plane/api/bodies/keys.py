@@ -8,12 +8,13 @@ from spendra_control_plane.api.bodies.words import Body, Globs, Moment, Name, Re
 from spendra_control_plane.authoring.selectors import check_key_scope
 
 KeyScope = Annotated[dict[str, str], AfterValidator(check_key_scope)]
+Environment = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")]
 
 
 class NewKey(Body):
     name: Name
     scope: KeyScope = Field(default_factory=dict)
-    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")] = "live"
+    environment: Environment = "live"
     models: Globs | None = None
     max_request_usd: RequestDollars | None = None
     expires_at: Moment | None = None

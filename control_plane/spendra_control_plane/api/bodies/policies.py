@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from spendra.snapshot import Rules
+from spendra_control_plane.api.bodies.keys import Environment, KeyScope
 from spendra_control_plane.api.bodies.words import (
     Body,
     Edit,
@@ -15,7 +16,7 @@ from spendra_control_plane.api.bodies.words import (
     Tokens,
     Word,
 )
-from spendra_control_plane.authoring.selectors import check_key_scope, read_selector
+from spendra_control_plane.authoring.selectors import read_selector
 
 
 class RulesBody(Body):
@@ -86,8 +87,8 @@ class Evaluation(Body):
     """
 
     key_id: Word | None = None
-    scope: Annotated[dict[str, str], AfterValidator(check_key_scope)] = Field(default_factory=dict)
-    environment: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")] = "live"
+    scope: KeyScope = Field(default_factory=dict)
+    environment: Environment = "live"
     provider: Word
     path: Word = "/v1/chat/completions"
     body: dict[str, Any]

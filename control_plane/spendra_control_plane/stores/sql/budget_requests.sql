@@ -11,13 +11,7 @@ INSERT INTO spendra.budget_requests
 VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7));
 
 -- name: get
-SELECT q.id, q.budget_id, b.name AS budget, b.selector, b.limit_nanousd AS limit_now_nanousd,
-    q.limit_nanousd, q.reason, q.asked_by, q.asked_at, q.expires_at, q.decided_by, q.decided_at,
-    q.note, coalesce(q.decision, CASE WHEN q.expires_at <= now() THEN 'expired' ELSE 'waiting' END)
-        AS state
-FROM spendra.budget_requests q
-JOIN spendra.budgets b ON b.org_id = q.org_id AND b.id = q.budget_id
-WHERE q.org_id = $1 AND q.id = $2;
+SELECT * FROM spendra.budget_requests_now WHERE org_id = $1 AND id = $2;
 
 -- name: lock
 SELECT id FROM spendra.budget_requests WHERE org_id = $1 AND id = $2 FOR UPDATE;
@@ -28,14 +22,8 @@ SET decision = $3, decided_by = $4, decided_at = now(), note = $5
 WHERE org_id = $1 AND id = $2;
 
 -- name: page
-SELECT q.id, q.budget_id, b.name AS budget, b.selector, b.limit_nanousd AS limit_now_nanousd,
-    q.limit_nanousd, q.reason, q.asked_by, q.asked_at, q.expires_at, q.decided_by, q.decided_at,
-    q.note, coalesce(q.decision, CASE WHEN q.expires_at <= now() THEN 'expired' ELSE 'waiting' END)
-        AS state
-FROM spendra.budget_requests q
-JOIN spendra.budgets b ON b.org_id = q.org_id AND b.id = q.budget_id
-WHERE q.org_id = $1 AND q.id > $3 AND spendra.is_covered($5::jsonb, b.selector)
-    AND ($2::text IS NULL OR $2 =
-        coalesce(q.decision, CASE WHEN q.expires_at <= now() THEN 'expired' ELSE 'waiting' END))
-ORDER BY q.id
+SELECT * FROM spendra.budget_requests_now
+WHERE org_id = $1 AND id > $3 AND spendra.is_covered($5::jsonb, selector)
+    AND ($2::text IS NULL OR state = $2)
+ORDER BY id
 LIMIT $4;

@@ -54,6 +54,21 @@ CREATE TABLE spendra.reservations (
     PRIMARY KEY (org_id, reservation_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
+-- Requests that a provider goes on with after it has answered. They are nobody's who could die:
+-- whichever sidecar sees the later answer ends them.
+CREATE TABLE spendra.pending (
+    org_id          text NOT NULL,
+    provider        text NOT NULL,
+    -- The provider's own id of the response or batch.
+    identity        text NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('response', 'batch')),
+    reservation_id  uuid NOT NULL,
+    -- What is not heard of by then is booked at its worst case.
+    until           timestamptz NOT NULL,
+    PRIMARY KEY (org_id, provider, identity)
+);
+CREATE UNIQUE INDEX pending_by_reservation ON spendra.pending (org_id, reservation_id);
+
 -- Ids that were given up before their durable write was seen: a late write must not land.
 CREATE TABLE spendra.tombstones (
     org_id          text NOT NULL,

@@ -488,6 +488,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
         WHERE r.org_id = p_org AND r.state = 'reserved'
           AND (l.sidecar_id IS NULL OR l.expires_at < now()
                OR l.incarnation <> r.incarnation)
+          -- What is pending does not need the sidecar that reserved it.
+          AND NOT EXISTS (
+              SELECT FROM pending p
+              WHERE p.org_id = r.org_id AND p.reservation_id = r.reservation_id)
         FOR UPDATE OF r SKIP LOCKED
     ), labelled AS (
         UPDATE reservations r SET state = 'lost', lost_at = now() FROM orphan o

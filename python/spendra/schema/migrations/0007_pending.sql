@@ -1,17 +1,4 @@
--- Requests that a provider goes on with after it has answered. They are nobody's who could die:
--- whichever sidecar sees the later answer ends them.
-CREATE TABLE spendra.pending (
-    org_id          text NOT NULL,
-    provider        text NOT NULL,
-    -- The provider's own id of the response or batch.
-    identity        text NOT NULL,
-    kind            text NOT NULL CHECK (kind IN ('response', 'batch')),
-    reservation_id  uuid NOT NULL,
-    -- What is not heard of by then is booked at its worst case.
-    until           timestamptz NOT NULL,
-    PRIMARY KEY (org_id, provider, identity)
-);
-CREATE UNIQUE INDEX pending_by_reservation ON spendra.pending (org_id, reservation_id);
+-- What is done with `spendra.pending`: requests that wait for a later answer of the provider.
 
 -- Whether it is kept: its reservation is open, and the name is not another's.
 CREATE FUNCTION spendra.keep_pending(
@@ -67,27 +54,6 @@ BEGIN
         WHERE r.org_id = p.org_id AND r.reservation_id = p.reservation_id);
     RETURN ended;
 END $$;
-
--- As before, but for what is pending: it does not need the sidecar that reserved it.
-CREATE OR REPLACE FUNCTION spendra.label_lost(p_org text) RETURNS integer
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
-    WITH orphan AS (
-        SELECT r.reservation_id
-        FROM reservations r
-        LEFT JOIN sidecar_leases l ON l.org_id = r.org_id AND l.sidecar_id = r.sidecar_id
-        WHERE r.org_id = p_org AND r.state = 'reserved'
-          AND (l.sidecar_id IS NULL OR l.expires_at < now()
-               OR l.incarnation <> r.incarnation)
-          AND NOT EXISTS (
-              SELECT FROM pending p
-              WHERE p.org_id = r.org_id AND p.reservation_id = r.reservation_id)
-        FOR UPDATE OF r SKIP LOCKED
-    ), labelled AS (
-        UPDATE reservations r SET state = 'lost', lost_at = now() FROM orphan o
-        WHERE r.org_id = p_org AND r.reservation_id = o.reservation_id
-        RETURNING 1
-    ) SELECT count(*)::integer FROM labelled
-$$;
 
 REVOKE ALL ON FUNCTION spendra.keep_pending, spendra.find_pending, spendra.end_pending FROM PUBLIC;
 DO $$ BEGIN
