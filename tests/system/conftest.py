@@ -1,5 +1,6 @@
 """The whole product, started by `spendra up`, in front of the simulated provider."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from openai import OpenAI
@@ -79,6 +81,18 @@ class System:
     def refresh(self) -> None:
         """Read `up.json` again: pids change when a process is restarted."""
         self.up = json.loads((self.directory / ".spendra" / "up.json").read_text())
+
+    def in_database(self, sql: str, *values: object) -> Any:
+        """The first value that a statement answers with."""
+
+        async def asked() -> Any:
+            connection = await asyncpg.connect(self.up["database_url"])
+            try:
+                return await connection.fetchval(sql, *values)
+            finally:
+                await connection.close()
+
+        return asyncio.run(asked())
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         answer = self.admin.request(method, path, json=body)

@@ -5,9 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from redis import Redis
@@ -26,17 +24,6 @@ def system(provider: str) -> Iterator[System]:
     """One of our own: it will be destroyed."""
     with running(provider) as found:
         yield found
-
-
-def in_database(system: System, sql: str, *values: object) -> Any:
-    async def ask() -> Any:
-        connection = await asyncpg.connect(system.up["database_url"])
-        try:
-            return await connection.fetchval(sql, *values)
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
 
 
 def run(program: str, *words: str) -> None:
@@ -69,7 +56,7 @@ def test_what_was_backed_up_is_there_again(system: System, tmp_path: Path) -> No
     heads = tmp_path / "export"
     assert ledger(system, "export", str(heads), "--org", org).returncode == 0
     run("pg_dump", "--format=custom", "--schema=spendra", f"--file={tmp_path}/dump", url)
-    in_database(system, "DROP SCHEMA spendra CASCADE")
+    system.in_database("DROP SCHEMA spendra CASCADE")
     with Redis.from_url(system.up["redis_url"]) as client:
         client.flushall()
     assert asked(system, at.key) in {401, 503}
@@ -80,7 +67,7 @@ def test_what_was_backed_up_is_there_again(system: System, tmp_path: Path) -> No
         f"--dbname={url}",
         f"{tmp_path}/dump",
     )
-    in_database(system, "SELECT spendra.close_generation($1, 'a restore')", org)
+    system.in_database("SELECT spendra.close_generation($1, 'a restore')", org)
     noted = ("--noted", str(heads / "manifest.json"))
     verified = ledger(system, "verify", "--org", org, *noted)
     assert verified.returncode == 0, verified.stdout

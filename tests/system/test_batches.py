@@ -1,6 +1,5 @@
 """Batches: reserved from their requests, kept by the ledger, settled once from their results."""
 
-import asyncio
 import json
 import os
 import signal
@@ -9,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from anthropic import Anthropic
@@ -122,8 +120,8 @@ def test_a_batch_outlives_the_sidecar_that_asked_for_it(two: System) -> None:
     at_hold = held(two, at)
     os.kill(two.up["pids"]["sidecar"], signal.SIGKILL)
     ended = "UPDATE spendra.sidecar_leases SET expires_at = now() - interval '1 s' RETURNING 1"
-    assert in_database(two, ended)
-    assert in_database(two, "SELECT spendra.label_lost($1)", two.up["org_id"]) == 0
+    assert two.in_database(ended)
+    assert two.in_database("SELECT spendra.label_lost($1)", two.up["org_id"]) == 0
     assert held(two, at) == at_hold
     path = f"/v1/batches/{answer.json()['id']}"
     ask(two, at, "GET", path, sidecar=1).raise_for_status()
@@ -157,20 +155,9 @@ def test_one_that_nobody_asks_for_is_booked_at_its_worst_case(system: System) ->
     at_hold = held(system, at)
     assert at_hold > 0
     due = "UPDATE spendra.pending SET until = now() WHERE identity = $1 RETURNING 1"
-    assert in_database(system, due, answer.json()["id"])
+    assert system.in_database(due, answer.json()["id"])
     item = at.one_item()
     assert (item["reason"], item["cost_nanousd"]) == ("never_heard_of", at_hold)
-
-
-def in_database(system: System, sql: str, *values: object) -> Any:
-    async def ask() -> Any:
-        connection = await asyncpg.connect(system.up["database_url"])
-        try:
-            return await connection.fetchval(sql, *values)
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
 
 
 def test_a_batch_that_does_not_fit_does_not_leave(system: System) -> None:
@@ -211,6 +198,18 @@ def test_a_file_that_is_not_there_is_named(system: System) -> None:
     answer = ask(system, at, "POST", "/v1/batches", json={"input_file_id": "file-none", **BATCH})
     assert (answer.status_code, "file-none" in answer.text) == (400, True)
     assert answer.json()["error"]["code"] == "batch_unreadable"
+
+
+def test_the_name_of_a_file_leads_to_no_other_path(system: System) -> None:
+    at, before = project(system), system.provider()["total"]
+    body = {"input_file_id": "../models/gpt-4o?", **BATCH}
+    answer = ask(system, at, "POST", "/v1/batches", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "batch_unreadable")
+    seen = system.provider()
+    late = seen["requests"][-(seen["total"] - before) :]
+    assert [
+        one["path"] for one in late if "/files/" not in one["path"] or "/../" in one["path"]
+    ] == []
 
 
 def test_a_model_that_the_key_may_not_use_is_refused_in_a_batch_too(system: System) -> None:

@@ -71,6 +71,9 @@ class Gateway:
                 return
             call.facts = callers.named_facts(call.scope.headers)
             admission = await self._admissions.admit(call)
+            if call.parts is not None:
+                # They are judged, and never again: what is sent is the call's own body.
+                call.parts.clear()
             while not await self._attempt(call, admission):
                 admission = await self._admissions.admit(call, admission)
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from spendra._hot import Exchange, Relay, Usage
+from spendra._hot import Relay, Usage
 from spendra_sidecar.ledger.words import Outcome
 from spendra_sidecar.serving.outcomes import Attempt, conclude_stated
+from spendra_sidecar.serving.own_requests import fetched
 from spendra_sidecar.snapshots.routes import Route
 
 _HEADER: Final = "x-generation-id"
@@ -49,25 +50,15 @@ async def recorded(
 async def _record(
     relay: Relay, route: Route, generation: str, credential: tuple[str, str]
 ) -> dict[str, Any] | None:
-    head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
-    sent = relay.send(
-        head,
-        method="GET",
-        url=f"{route.origin}/api/v1/generation?id={generation}",
-        headers=[credential, ("accept-encoding", "identity")],
-        body=b"",
-        dialect="",
-        hide_usage=False,
-        buffer_limit=_ANSWER_BYTES,
-    )
+    url = f"{route.origin}/api/v1/generation?id={generation}"
     try:
-        async with asyncio.timeout(_FETCHED_WITHIN_S):
-            exchange = await head
-        data = msgspec.json.decode(exchange.body or b"").get("data")
+        async with (
+            asyncio.timeout(_FETCHED_WITHIN_S),
+            fetched(relay, url, [credential], _ANSWER_BYTES) as exchange,
+        ):
+            data = msgspec.json.decode(exchange.body or b"").get("data")
     except Exception:  # noqa: BLE001 - whatever went wrong, there is no record yet
         return None
-    finally:
-        sent.cancel()
     complete = isinstance(data, dict) and data.get("total_cost") is not None
     return data if complete and exchange.status == _OK else None
 

@@ -134,7 +134,7 @@ def conclude_later(attempt: Attempt, metered: Metered) -> Outcome | None:
 def conclude_stated(attempt: Attempt, cost_nanousd: int, usage: Usage) -> Outcome:
     """What the provider's own record says of an attempt that was cut."""
     end = _flat(attempt, "posted", "cut", cost_nanousd, "reported")
-    return end._replace(tokens=_tokens(usage), price_version=f"stated:{attempt.provider}")
+    return end._replace(tokens=tokens_of(usage), price_version=f"stated:{attempt.provider}")
 
 
 def _at_ceiling(attempt: Attempt, metered: Metered) -> Outcome:
@@ -203,7 +203,7 @@ def _posted(
         model=model,
         status=attempt.status,
         confidence=confidence,
-        tokens=_tokens(usage),
+        tokens=tokens_of(usage),
         price_version=priced_by,
     )
 
@@ -253,7 +253,7 @@ def _flat(attempt: Attempt, outcome: str, reason: str, cost: int, confidence: st
     )
 
 
-def _tokens(usage: Usage) -> Tokens:
+def tokens_of(usage: Usage) -> Tokens:
     return Tokens(
         usage.input_tokens,
         usage.cached_input_tokens,

@@ -15,7 +15,7 @@ from spendra_sidecar.snapshots.routes import Route
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 2
-"""Input files that are in memory together."""
+"""Input files that are read together."""
 
 
 class Batches:

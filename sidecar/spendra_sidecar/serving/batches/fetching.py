@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from urllib.parse import quote
 
 from spendra._hot import Exchange, Relay, UpstreamError
-from spendra.providers import Operation
 from spendra_sidecar.serving.credentials import Credentials
+from spendra_sidecar.serving.own_requests import fetched
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.routes import Route
 
@@ -63,46 +63,29 @@ class Fetching:
         self, route: Route, operation: str, values: dict[str, str]
     ) -> AsyncIterator[bytes]:
         asked = next(each for each in route.row.operations if each.name == operation)
-        async with self._exchange(route, asked, values) as exchange:
-            if exchange.status != _OK:
-                msg = f"{route.name} answered {exchange.status}"
-                raise FetchError(msg)
-            while True:
-                future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-                piece = exchange.next(future)
-                if piece is False:
-                    piece = await future
-                if not isinstance(piece, bytes):
-                    return
-                yield piece
-
-    @asynccontextmanager
-    async def _exchange(
-        self, route: Route, operation: Operation, values: dict[str, str]
-    ) -> AsyncIterator[Exchange]:
-        path = route.path(operation, values)
-        head: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
+        named = {name: quote(value, safe="") for name, value in values.items()}
+        url = f"{route.origin}{route.path(asked, named)}"
         try:
-            credential = await self._credentials.header(route, operation)
-            sent = self._relay.send(
-                head,
-                method=operation.method,
-                url=f"{route.origin}{path}",
-                headers=[credential, ("accept-encoding", "identity"), *_versions(route)],
-                body=b"",
-                dialect="",
-                hide_usage=False,
-                buffer_limit=0,
-            )
+            credential = await self._credentials.header(route, asked)
+            async with fetched(self._relay, url, [credential, *_versions(route)]) as exchange:
+                if exchange.status != _OK:
+                    msg = f"{route.name} answered {exchange.status}"
+                    raise FetchError(msg)
+                while piece := await _next(exchange):
+                    yield piece
         except Refusal as refusal:
             raise FetchError(refusal.message) from refusal
-        try:
-            yield await head
         except UpstreamError as error:
             msg = f"{route.name} could not be read: {error}"
             raise FetchError(msg) from error
-        finally:
-            sent.cancel()
+
+
+async def _next(exchange: Exchange) -> bytes | None:
+    future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+    piece = exchange.next(future)
+    if piece is False:
+        piece = await future
+    return piece if isinstance(piece, bytes) else None
 
 
 def _versions(route: Route) -> list[tuple[str, str]]:

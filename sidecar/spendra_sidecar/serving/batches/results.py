@@ -1,5 +1,6 @@
 """What a batch came to, by its results: one JSON object in each line. Rules only."""
 
+from operator import add
 from typing import Final, NamedTuple
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from spendra._hot import Cost, Meter, PriceBook, Usage
 from spendra_sidecar.ledger.words import Outcome, Reservation, Tokens
 from spendra_sidecar.serving.batches.judged import TIER
+from spendra_sidecar.serving.outcomes import tokens_of
 
 _ENDED: Final = frozenset(("completed", "failed", "expired", "cancelled"))
 _OK: Final = 200
@@ -75,7 +77,7 @@ class Sum:
         self._reservation, self._prices, self._dialect = reservation, prices, dialect
         self._reserved_ms = int(reservation.reserved_at.timestamp() * 1000)
         self._cost_nanousd = 0
-        self._tokens = [0] * len(Tokens())
+        self._tokens = Tokens()
         self._price_version = reservation.price_version
         self._is_priced = True
 
@@ -107,11 +109,7 @@ class Sum:
             return
         self._cost_nanousd += cost.nanousd
         self._price_version = cost.price_version
-        counts = (
-            usage.input_tokens, usage.cached_input_tokens, usage.cache_write_tokens,
-            usage.output_tokens, usage.reasoning_tokens,
-        )  # fmt: skip
-        self._tokens = [sum(pair) for pair in zip(self._tokens, counts, strict=True)]
+        self._tokens = Tokens(*map(add, self._tokens, tokens_of(usage)))
 
     def _price(self, usage: Usage, model: str) -> Cost | None:
         """By the model that answered, else the requested one; at the standard tier, which is
@@ -134,6 +132,6 @@ class Sum:
             model=self._reservation.model,
             status=_OK,
             confidence=confidence,
-            tokens=Tokens(*self._tokens),
+            tokens=self._tokens,
             price_version=self._price_version,
         )
