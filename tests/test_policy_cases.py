@@ -49,7 +49,8 @@ def principal(key: Json) -> _hot.Principal:
     open_text = f"spd_{key['environment']}_{key['id']}_{'0' * 32}"
     text = open_text + base62(zlib.crc32(open_text.encode()))
     record = {**key, "state": "active", "hashes": [{"hash": _hot.hash_key(text, PEPPER)}]}
-    found = _hot.KeyRing.load(encoded({"keys": [record]}), PEPPER).authenticate(text, 0)
+    shard = _hot.KeyShard.load(encoded({"keys": [record]}))
+    found = _hot.KeyRing([shard], PEPPER).authenticate(text, 0)
     assert isinstance(found, _hot.Principal)
     return found
 

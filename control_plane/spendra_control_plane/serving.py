@@ -10,8 +10,12 @@ from typing import Any
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from spendra import open_files
+
 LOG = logging.getLogger(__name__)
 GRACE_S = 5.0
+_CONNECTIONS = 65_536
+"""At once, at most: each sidecar holds one for ever, and operators must still get in."""
 
 
 class AddressError(RuntimeError):
@@ -21,6 +25,7 @@ class AddressError(RuntimeError):
 async def serve(app: Any, host: str, port: int, on_stop: Callable[[], None]) -> None:
     """Return once a signal came and what was under way has ended, or GRACE_S later."""
     _check_address(host, port)
+    open_files.allow_most()
     stop = asyncio.Event()
     _on_signals(stop.set)
     server = Server(
@@ -30,6 +35,8 @@ async def serve(app: Any, host: str, port: int, on_stop: Callable[[], None]) -> 
         interface=Interfaces.ASGINL,
         http=HTTPModes.auto,
         websockets=False,
+        backlog=4096,
+        backpressure=_CONNECTIONS,
         log_enabled=False,
     )
     serving = asyncio.create_task(server.serve())

@@ -15,6 +15,9 @@ def mint_key(environment: str, key_id: str | None = None) -> tuple[str, str]:
     1 to 16 of a-z and 0-9, and the id one that was minted.
     """
 
+def shard_of_key(key_id: str) -> int:
+    """Which of the 256 shards of keys it is in, 0 to 255."""
+
 def hash_key(key: str, pepper: bytes) -> str:
     """HMAC-SHA256 of the whole key text, hex. HotError for a malformed key (bad checksum)."""
 
@@ -28,10 +31,16 @@ class Principal:
     def scope(self) -> dict[str, list[str]]: ...
 
 @final
-class KeyRing:
+class KeyShard:
     @staticmethod
-    def load(segment: bytes, pepper: bytes) -> KeyRing:
-        """From the snapshot's `keys` segment (`spendra.snapshot.KeysSegment`). HotError if not."""
+    def load(segment: bytes) -> KeyShard:
+        """From a `keys/..` segment of the snapshot (`spendra.snapshot.KeysSegment`). HotError if
+        it is not one, is empty, or holds a key of another shard."""
+
+@final
+class KeyRing:
+    def __new__(cls, shards: list[KeyShard], pepper: bytes) -> KeyRing:
+        """HotError for a shard that comes twice."""
     def authenticate(self, presented: str, now_ms: int) -> Principal | str:
         """The principal, or why not: `key_malformed`, `key_unknown`, `key_revoked`,
         `key_paused`, `key_expired`."""

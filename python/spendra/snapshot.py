@@ -1,12 +1,14 @@
 """The compiled snapshot: what a control plane says and a sidecar obeys, byte for byte.
 
 A snapshot is a signed manifest that names its segments by SHA-256, so that only changed
-segments travel. Segments are JSON; `keys`, `policy` and `prices` are read by Rust
-(`spendra._hot`); `secrets` never travels or rests unsealed.
+segments travel. Segments are JSON; `keys/..`, `policy` and `prices` are read by Rust
+(`spendra._hot`); `secrets` never travels or rests unsealed. Keys are spread over up to 256
+segments, `keys/00` to `keys/ff`, by `_hot.shard_of_key`; one without keys is left out.
 """
 
 import base64
 import hashlib
+import re
 from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -14,7 +16,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SCHEMA_VERSION = 1
-SEGMENTS = ("keys", "policy", "prices", "secrets")
+SEGMENTS = ("policy", "prices", "secrets")
+"""Those that each snapshot has, besides its keys."""
+KEYS = re.compile("keys/[0-9a-f]{2}").fullmatch
+"""Whether a segment holds keys."""
 SECRETS_CONTEXT = b"spendra snapshot secrets v1"
 """Purpose and context under which the `secrets` segment is sealed with the sidecar's token."""
 
@@ -37,7 +42,7 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Manifest(_Wire, frozen=True):
-    """What is signed. `segments` maps each name of SEGMENTS to the SHA-256 (hex) of its bytes."""
+    """What is signed. `segments` maps each name to the SHA-256 (hex) of its bytes."""
 
     schema_version: int
     org_id: str
@@ -68,6 +73,8 @@ class KeyRecord(_Wire, frozen=True):
 
 
 class KeysSegment(_Wire, frozen=True):
+    """The keys of one shard."""
+
     keys: list[KeyRecord]
 
 
@@ -187,8 +194,23 @@ def segment_hash(data: bytes) -> str:
 
 def sign(manifest: Manifest, key: Ed25519PrivateKey) -> tuple[bytes, bytes]:
     """The manifest's exact bytes and their Ed25519 signature."""
-    raw = msgspec.json.encode(manifest, order="sorted")
+    raw = manifest_bytes(manifest)
     return raw, key.sign(raw)
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """What is signed."""
+    return msgspec.json.encode(manifest, order="sorted")
+
+
+def keys_name(shard: int) -> str:
+    """The name of the segment of a shard of keys."""
+    return f"keys/{shard:02x}"
+
+
+def have(manifest: Manifest) -> str:
+    """How a sidecar says which snapshot it has: `<version>:<SHA-256 of its manifest>`."""
+    return f"{manifest.version}:{segment_hash(manifest_bytes(manifest))}"
 
 
 def open_manifest(raw: bytes, signature: bytes, key: Ed25519PublicKey) -> Manifest:
@@ -204,8 +226,9 @@ def open_manifest(raw: bytes, signature: bytes, key: Ed25519PublicKey) -> Manife
             f"snapshot schema {manifest.schema_version} is not {SCHEMA_VERSION}; upgrade both sides"
         )
         raise SnapshotError(msg)
-    if set(manifest.segments) != set(SEGMENTS):
-        msg = f"the snapshot names segments {sorted(manifest.segments)}, not {sorted(SEGMENTS)}"
+    others = sorted(name for name in manifest.segments if not KEYS(name))
+    if others != sorted(SEGMENTS):
+        msg = f"the snapshot names segments {others} besides its keys, not {sorted(SEGMENTS)}"
         raise SnapshotError(msg)
     return manifest
 

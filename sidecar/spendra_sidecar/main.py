@@ -9,6 +9,7 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from spendra import open_files
 from spendra._hot import Relay
 from spendra_sidecar import config as settings
 from spendra_sidecar.config import Config, ConfigError
@@ -54,6 +55,7 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(config: Config) -> int:
+    open_files.allow_most()
     metrics = Metrics()
     balances = Balances(config.redis_url, config.org_id, config.store_timeout_s)
     books = Books(

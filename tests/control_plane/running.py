@@ -19,8 +19,10 @@ from redis import Redis
 from spendra import sealing
 from spendra.balances import min_version_key
 from spendra.snapshot import (
+    KEYS,
     SECRETS_CONTEXT,
     Envelope,
+    KeyRecord,
     KeysSegment,
     Manifest,
     PolicySegment,
@@ -53,8 +55,11 @@ class Received(NamedTuple):
     sent: set[str]
 
     @property
-    def keys(self) -> KeysSegment:
-        return msgspec.json.decode(self.segments["keys"], type=KeysSegment)
+    def keys(self) -> list[KeyRecord]:
+        """Of all shards, by id."""
+        shards = [data for name, data in self.segments.items() if KEYS(name)]
+        decoded = [msgspec.json.decode(data, type=KeysSegment) for data in shards]
+        return sorted((key for shard in decoded for key in shard.keys), key=lambda key: key.id)
 
     @property
     def policy(self) -> PolicySegment:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from spendra._hot import KeyRing, Principal
-from spendra.snapshot import KeyRecord
+from spendra._hot import KeyRing, KeyShard, Principal, shard_of_key
+from spendra.snapshot import KeyRecord, keys_name
 from tests.control_plane.running import Organization
 
 
 def record(org: Organization) -> KeyRecord:
-    return org.snapshot().keys.keys[0]
+    return org.snapshot().keys[0]
 
 
 def hash_of(org: Organization, key: str) -> str:
@@ -123,7 +123,8 @@ def test_the_sidecar_knows_a_key_before_and_after_its_rotation(org: Organization
     rotated = org.post(f"/v1/keys/{made['id']}/rotate", status=200)
     snapshot = org.snapshot()
     pepper = bytes.fromhex(snapshot.secrets.key_pepper)
-    ring = KeyRing.load(snapshot.segments["keys"], pepper)
+    shard = KeyShard.load(snapshot.segments[keys_name(shard_of_key(made["id"]))])
+    ring = KeyRing([shard], pepper)
     principal = ring.authenticate(rotated["key"], 0)
     assert isinstance(principal, Principal)
     assert (principal.key_id, principal.scope()) == (made["id"], {"project": ["checkout"]})

@@ -33,7 +33,7 @@ def test_it_is_born_with_tokens_and_a_signed_empty_snapshot(org: Organization) -
     assert org.sidecar_token.startswith(f"sps_{org.id}_")
     snapshot = org.snapshot()
     assert (snapshot.manifest.org_id, snapshot.manifest.version) == (org.id, 1)
-    assert (snapshot.keys.keys, snapshot.policy.budgets, snapshot.policy.policies) == ([], [], [])
+    assert (snapshot.keys, snapshot.policy.budgets, snapshot.policy.policies) == ([], [], [])
 
 
 def test_they_are_listed_without_tokens(control_plane: ControlPlane, org: Organization) -> None:

@@ -154,7 +154,7 @@ def _follow_other(org: Organization, other: ControlPlane) -> None:
         known = {digest: first.segments[name] for name, digest in first.manifest.segments.items()}
         made = org.post("/v1/keys", {"name": "elsewhere"})
         second = org.open(next(envelopes), known)
-        assert [key.id for key in second.keys.keys] == [made["id"]]
+        assert [key.id for key in second.keys] == [made["id"]]
 
 
 def _floor_within(valkey: Server, org_id: str, seconds: float) -> int:

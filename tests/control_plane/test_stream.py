@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
 import pytest
 from redis import Redis
 
+from spendra._hot import shard_of_key
 from spendra.balances import min_version_key
-from spendra.snapshot import Envelope, from_text
+from spendra.snapshot import Envelope, from_text, have, keys_name
 from tests.control_plane.running import (
     ControlPlane,
     Organization,
@@ -26,10 +27,14 @@ class Follower:
     """A sidecar that keeps the segments of the snapshot in force."""
 
     def __init__(
-        self, org: Organization, client: httpx.Client, envelopes: Iterator[Envelope]
+        self,
+        org: Organization,
+        client: httpx.Client,
+        envelopes: Iterator[Envelope],
+        known: dict[str, bytes],
     ) -> None:
         self._org, self._client, self._envelopes = org, client, envelopes
-        self._known: dict[str, bytes] = {}
+        self._known = known
 
     def receive(self) -> Received:
         found = self._org.open(next(self._envelopes), self._known)
@@ -44,9 +49,16 @@ class Follower:
 
 
 @contextmanager
-def following(org: Organization, have: str = "") -> Iterator[Follower]:
-    with org.as_sidecar() as client, follow(client, have=have) as stream:
-        yield Follower(org, client, stream_envelopes(stream))
+def following(
+    org: Organization, said: str = "", known: dict[str, bytes] | None = None
+) -> Iterator[Follower]:
+    with org.as_sidecar() as client, follow(client, have=said) as stream:
+        yield Follower(org, client, stream_envelopes(stream), known or {})
+
+
+def shard_of(key_id: str) -> str:
+    """The segment that a key is in."""
+    return keys_name(shard_of_key(key_id))
 
 
 def sidecar(org: Organization) -> dict[str, Any]:
@@ -57,11 +69,11 @@ def sidecar(org: Organization) -> dict[str, Any]:
 def test_the_current_snapshot_comes_at_once_and_each_change_after_it(org: Organization) -> None:
     with following(org) as stream:
         first = stream.receive()
-        assert (first.manifest.version, first.sent) == (1, {"keys", "policy", "prices", "secrets"})
+        assert (first.manifest.version, first.sent) == (1, {"policy", "prices", "secrets"})
         key = org.post("/v1/keys", {"name": "k"})
         second = stream.receive()
-        assert (second.manifest.version, second.sent) == (2, {"keys"})
-        assert [one.id for one in second.keys.keys] == [key["id"]]
+        assert (second.manifest.version, second.sent) == (2, {shard_of(key["id"])})
+        assert [one.id for one in second.keys] == [key["id"]]
         org.ask("PUT", "/v1/providers/openai", {"base_url": "http://127.0.0.1:1"})
         assert stream.receive().sent == {"secrets"}
         budget = {"name": "b", "period": "day", "limit_usd": 1, "kind": "soft"}
@@ -69,14 +81,37 @@ def test_the_current_snapshot_comes_at_once_and_each_change_after_it(org: Organi
         assert stream.receive().sent == {"policy"}
 
 
-def test_segments_that_a_sidecar_has_do_not_travel(org: Organization) -> None:
+def test_what_a_sidecar_has_does_not_travel(org: Organization) -> None:
+    other, key = (org.post("/v1/keys", {"name": "k"}) for _ in range(2))
     known = org.snapshot()
-    hashes = known.manifest.segments
-    have = ",".join([hashes["prices"], hashes["secrets"]])
-    with org.as_sidecar() as client, follow(client, have=have) as stream:
-        segments = {hashes[name]: data for name, data in known.segments.items()}
-        found = org.open(next(stream_envelopes(stream)), segments)
-    assert found.sent == {"keys", "policy"}
+    segments = {known.manifest.segments[name]: data for name, data in known.segments.items()}
+    org.post(f"/v1/keys/{key['id']}/revoke", status=200)
+    with following(org, have(known.manifest), segments) as stream:
+        found = stream.receive()
+    assert found.sent == {shard_of(key["id"])}
+    assert {one.id: one.state for one in found.keys} == {
+        other["id"]: "active",
+        key["id"]: "revoked",
+    }
+
+
+@pytest.mark.parametrize("said", ["9:" + "0" * 64, "1:" + "0" * 64, "1", "nonsense", "²:"])
+def test_to_a_sidecar_whose_snapshot_is_not_known_everything_travels(
+    org: Organization, said: str
+) -> None:
+    with following(org, said) as stream:
+        assert stream.receive().sent == {"policy", "prices", "secrets"}
+
+
+def test_a_scope_that_closes_travels_in_each_shard_of_keys(org: Organization) -> None:
+    project = {"scope": {"project": "p"}}
+    keys = [org.post("/v1/keys", {"name": "k", **project}) for _ in range(3)]
+    with following(org) as stream:
+        stream.receive()
+        org.ask("PATCH", "/v1/projects/p", {"state": "archived"})
+        found = stream.receive()
+    assert found.sent == {shard_of(key["id"]) for key in keys}
+    assert {one.state for one in found.keys} == {"paused"}
 
 
 def test_a_segment_that_comes_back_travels_again(org: Organization) -> None:
@@ -84,17 +119,17 @@ def test_a_segment_that_comes_back_travels_again(org: Organization) -> None:
     with following(org) as stream:
         stream.receive()
         org.post(f"/v1/keys/{key_id}/pause", status=200)
-        assert stream.receive().sent == {"keys"}
+        assert stream.receive().sent == {shard_of(key_id)}
         org.post(f"/v1/keys/{key_id}/resume", status=200)
         again = stream.receive()
-        assert (again.sent, again.keys.keys[0].state) == ({"keys"}, "active")
+        assert (again.sent, again.keys[0].state) == ({shard_of(key_id)}, "active")
 
 
 def test_after_a_refusal_everything_travels(org: Organization) -> None:
     with following(org) as stream:
         stream.acknowledge(stream.receive().manifest.version, "refused", "no room")
-        org.post("/v1/keys", {"name": "k"})
-        assert stream.receive().sent == {"keys", "policy", "prices", "secrets"}
+        key_id = org.post("/v1/keys", {"name": "k"})["id"]
+        assert stream.receive().sent == {shard_of(key_id), "policy", "prices", "secrets"}
 
 
 def test_an_idle_stream_is_kept_alive(org: Organization) -> None:
@@ -213,6 +248,24 @@ def test_a_wrong_acknowledgement_is_refused(org: Organization, body: dict[str, A
 def test_a_stream_needs_a_sidecar_id(org: Organization) -> None:
     with org.as_sidecar() as client:
         assert client.get("/sidecar/v1/snapshots").status_code == 422
+
+
+def test_hundreds_of_sidecars_leave_room_for_operators(org: Organization) -> None:
+    with ExitStack() as open_streams:
+        limits = httpx.Limits(max_connections=None)
+        headers = {"authorization": f"Bearer {org.sidecar_token}"}
+        client = open_streams.enter_context(
+            httpx.Client(base_url=org.url, headers=headers, timeout=10, limits=limits)
+        )
+        envelopes = [
+            stream_envelopes(open_streams.enter_context(follow(client, f"sidecar-{n}")))
+            for n in range(300)
+        ]
+        versions = {org.open(next(one), {}).manifest.version for one in envelopes}
+        key = org.post("/v1/keys", {"name": "k"})
+        new = org.snapshot().manifest.segments[shard_of(key["id"])]
+        assert all(next(one).segments.keys() == {new} for one in envelopes)
+    assert versions == {1}
 
 
 def test_open_streams_are_counted(control_plane: ControlPlane, org: Organization) -> None:

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from spendra_control_plane.record import command
+from spendra_control_plane.record.rows import STEP_BATCHES
 from spendra_control_plane.stores.postgres import Pool, open_pool
 from spendra_control_plane.worker.sealing import Sealer, horizon
 from tests.ledger.conftest import Desk, account, posted, reservation, settle, voided
@@ -70,6 +71,12 @@ async def record(
     desk: Desk, pool: Pool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Record:
     monkeypatch.setenv("SPENDRA_DATABASE_URL", desk.database_url)
+    # Sealing reads in steps of batches: all of a test's are within one.
+    await desk.database.execute(
+        "SELECT setval('spendra.batches', (last_value / $1 + 1) * $1) FROM spendra.batches"
+        " WHERE last_value % $1 > $1 - 100",
+        STEP_BATCHES,
+    )
     made = Record(desk, pool, capsys)
     await made.spend(10, 20, 0)
     await made.seal()

@@ -39,7 +39,9 @@ async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, A
     async with publisher.change(org_id) as change:
         await scopes.register(change.connection, org_id, draft.scope)
         minted = await _mint(publisher, change, draft.environment)
-        await change.connection.execute(SQL["insert"], org_id, minted.id, *_columns(draft))
+        await change.connection.execute(
+            SQL["insert"], org_id, minted.id, *_columns(draft), keys.shard_of(minted.id)
+        )
         await change.connection.execute(SQL["insert_hash"], org_id, minted.id, minted.hash)
         view = _view(await _read(change.connection, org_id, minted.id))
     return {**view, "key": minted.text}

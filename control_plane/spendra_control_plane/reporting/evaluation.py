@@ -10,6 +10,7 @@ from spendra._hot import (
     Decision,
     HotError,
     KeyRing,
+    KeyShard,
     PolicyTree,
     PriceBook,
     Principal,
@@ -115,7 +116,7 @@ def _known(text: str, record: KeyRecord, now_ms: int) -> Principal:
     """As a sidecar knows the key, by a secret that is made for the question only."""
     pepper = os.urandom(_PEPPER_BYTES)
     hashed = msgspec.structs.replace(record, hashes=[KeyHash(hash=hash_key(text, pepper))])
-    ring = KeyRing.load(msgspec.json.encode(KeysSegment(keys=[hashed])), pepper)
+    ring = KeyRing([KeyShard.load(msgspec.json.encode(KeysSegment(keys=[hashed])))], pepper)
     found = ring.authenticate(text, now_ms)
     if isinstance(found, str):
         refuse_invalid(f"The key {record.id!r} is refused: {found}.")

@@ -1,11 +1,13 @@
 """Compile an organization's configuration into the segments of a snapshot."""
 
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from spendra.snapshot import (
+    KEYS,
     BudgetRecord,
     FallbackRecord,
     KeyHash,
@@ -16,6 +18,7 @@ from spendra.snapshot import (
     RouteRecord,
     Rules,
     SecretsSegment,
+    keys_name,
 )
 from spendra_control_plane.snapshots.ancestry import Parents, Scope, flatten, is_closed
 from spendra_control_plane.snapshots.moments import ms
@@ -27,15 +30,6 @@ from spendra_control_plane.stores.vault import Vault
 SQL = statements("compile")
 
 
-class Compiled(NamedTuple):
-    """The bytes of each segment, by name."""
-
-    keys: bytes
-    policy: bytes
-    prices: bytes
-    secrets: bytes
-
-
 class Tree(NamedTuple):
     """The scope registry, as far as keys are concerned."""
 
@@ -44,16 +38,21 @@ class Tree(NamedTuple):
 
 
 async def compile_segments(
-    connection: Connection, org: Row, vault: Vault, catalog: bytes
-) -> Compiled:
-    """`org` is the organization's row; the caller holds its lock."""
+    connection: Connection, org: Row, vault: Vault, catalog: bytes, names: AbstractSet[str]
+) -> dict[str, bytes]:
+    """These segments; one of keys that has none any more is left out.
+
+    `org` is the organization's row; the caller holds its lock.
+    """
     org_id = org["id"]
-    return Compiled(
-        keys=msgspec.json.encode(await _keys(connection, org_id)),
-        policy=msgspec.json.encode(await policy_segment(connection, org)),
-        prices=prices_segment(catalog, await own_prices(connection, org_id)),
-        secrets=msgspec.json.encode(await _secrets(connection, org, vault)),
-    )
+    found = await _keys(connection, org_id, [int(name[-2:], 16) for name in names if KEYS(name)])
+    if "policy" in names:
+        found["policy"] = msgspec.json.encode(await policy_segment(connection, org))
+    if "prices" in names:
+        found["prices"] = prices_segment(catalog, await own_prices(connection, org_id))
+    if "secrets" in names:
+        found["secrets"] = msgspec.json.encode(await _secrets(connection, org, vault))
+    return found
 
 
 async def own_prices(connection: Connection | Pool, org_id: str) -> list[PriceRow]:
@@ -61,15 +60,19 @@ async def own_prices(connection: Connection | Pool, org_id: str) -> list[PriceRo
     return [dict(row.items()) for row in await connection.fetch(SQL["prices"], org_id)]
 
 
-async def _keys(connection: Connection, org_id: str) -> KeysSegment:
+async def _keys(connection: Connection, org_id: str, shards: list[int]) -> dict[str, bytes]:
+    if not shards:
+        return {}
     parents = await read_parents(connection, org_id)
     archived = await connection.fetch(SQL["archived"], org_id)
     tree = Tree(parents, frozenset((row["kind"], row["name"]) for row in archived))
     hashes: dict[str, list[KeyHash]] = defaultdict(list)
-    for row in await connection.fetch(SQL["key_hashes"], org_id):
+    for row in await connection.fetch(SQL["key_hashes"], org_id, shards):
         hashes[row["key_id"]].append(KeyHash(hash=row["hash"], expires_at_ms=ms(row["expires_at"])))
-    rows = await connection.fetch(SQL["keys"], org_id)
-    return KeysSegment(keys=[_key(row, hashes[row["id"]], tree) for row in rows])
+    keys: dict[str, list[KeyRecord]] = defaultdict(list)
+    for row in await connection.fetch(SQL["keys"], org_id, shards):
+        keys[keys_name(row["shard"])].append(_key(row, hashes[row["id"]], tree))
+    return {name: msgspec.json.encode(KeysSegment(keys=found)) for name, found in keys.items()}
 
 
 async def read_parents(connection: Connection, org_id: str) -> Parents:

@@ -9,7 +9,7 @@ from functools import cached_property
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from spendra.snapshot import SCHEMA_VERSION, Manifest, segment_hash, sign
-from spendra_control_plane.snapshots.compile import Compiled, compile_segments
+from spendra_control_plane.snapshots.compile import compile_segments
 from spendra_control_plane.snapshots.floors import Floors
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -18,6 +18,8 @@ from spendra_control_plane.stores.vault import Vault
 SQL = statements("snapshots")
 SNAPSHOTS_WITH_SEGMENTS = 20
 """Segments of older snapshots are removed; a stream sends only the newest."""
+SNAPSHOTS = 1000
+"""What a sidecar has that is further behind is not known any more: it gets the newest whole."""
 
 
 @dataclass
@@ -66,17 +68,27 @@ class Publisher:
         version: int = await connection.fetchval(SQL["advance"], org_id, change.restricts)
         org = await connection.fetchrow(SQL["reread"], org_id)
         assert org is not None  # noqa: S101 - its lock is held
-        compiled = await compile_segments(connection, org, self.vault, self.catalog)
-        hashes = await self._store(connection, org_id, compiled)
+        hashes = await self._segments(connection, org, version)
         await self._record(connection, org, version, hashes)
         await connection.execute(SQL["prune_segments"], org_id, version - SNAPSHOTS_WITH_SEGMENTS)
+        await connection.execute(SQL["prune_snapshots"], org_id, version - SNAPSHOTS)
         await connection.fetchval(SQL["notify"], f"{org_id}:{version}")
         return version
 
+    async def _segments(self, connection: Connection, org: Row, version: int) -> dict[str, str]:
+        """Those of the version before, and what is stale compiled anew."""
+        before = await connection.fetchrow(SQL["version"], org["id"], version - 1)
+        stale = {row["name"] for row in await connection.fetch(SQL["take_stale"], org["id"])}
+        if before is not None and before["catalog"] != self.catalog_hash:
+            stale.add("prices")
+        compiled = await compile_segments(connection, org, self.vault, self.catalog, stale)
+        known = {} if before is None else before["segments"]
+        kept = {name: digest for name, digest in known.items() if name not in stale}
+        return kept | await self._store(connection, org["id"], compiled)
+
     async def _store(
-        self, connection: Connection, org_id: str, compiled: Compiled
+        self, connection: Connection, org_id: str, segments: dict[str, bytes]
     ) -> dict[str, str]:
-        segments = compiled._asdict()
         hashes = {name: segment_hash(data) for name, data in segments.items()}
         rows = await connection.fetch(SQL["stored_hashes"], org_id, list(hashes.values()))
         stored = {row["hash"] for row in rows}

@@ -1,14 +1,29 @@
 """The newest snapshot of each organization, read once for all the streams that wait for it."""
 
 import asyncio
+import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
+from spendra.snapshot import segment_hash
 from spendra_control_plane.stores.postgres import Pool, Row
 from spendra_control_plane.stores.sql import statements
 from spendra_control_plane.stores.vault import Vault
 
 SQL = statements("snapshots")
+_HAVE = re.compile(r"([0-9]{1,18}):[0-9a-f]{64}")
+
+
+class Held(NamedTuple):
+    """What a sidecar has: which snapshot (`spendra.snapshot.have`), and its segments' hashes."""
+
+    which: str
+    hashes: frozenset[str]
+
+
+NOTHING = Held("", frozenset())
 
 
 @dataclass(frozen=True)
@@ -20,6 +35,13 @@ class Published:
     signature: bytes
     hashes: dict[str, str]
     segments: dict[str, bytes]
+    events: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """Its event, by what the sidecar had and by the token that its secrets are sealed for."""
+
+    @cached_property
+    def held(self) -> Held:
+        """By a sidecar that has taken it."""
+        return Held(_which(self.version, self.manifest), frozenset(self.segments))
 
 
 @dataclass
@@ -39,6 +61,17 @@ class Reader:
                 known = await self._load(org_id, known.segments if known else {})
                 self._newest[org_id] = known
             return known
+
+    async def held(self, org_id: str, have: str) -> Held:
+        """Of what a sidecar says it has; nothing of a snapshot that is not known here."""
+        said = _HAVE.fullmatch(have)
+        if said is None:
+            return NOTHING
+        version = int(said[1])
+        row = await self.pool.fetchrow(SQL["version"], org_id, version)
+        if row is None or _which(version, row["manifest"]) != have:
+            return NOTHING
+        return Held(have, frozenset(row["segments"].values()))
 
     def forget(self, org_id: str) -> None:
         """Free the memory of an organization that nobody listens for."""
@@ -60,3 +93,7 @@ class Reader:
             return known[row["hash"]]
         data: bytes = row["bytes"]
         return self.vault.unseal(org_id, row["hash"], data) if row["sealed"] else data
+
+
+def _which(version: int, manifest: bytes) -> str:
+    return f"{version}:{segment_hash(manifest)}"

@@ -5,12 +5,13 @@
 mod flat_prices;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use divan::{Bencher, black_box, counter::BytesCount};
 use flat_prices::FlatPrices;
 use serde_json::{Value, json};
 use spendra_hot::inspect::{Changes, inspect, rewrite};
-use spendra_hot::keys::{KeyRing, hash, mint};
+use spendra_hot::keys::{KeyRing, KeyShard, hash, mint, shard_of};
 use spendra_hot::policy::{PolicyTree, Request};
 use spendra_hot::tokens;
 
@@ -75,8 +76,26 @@ fn ring(keys: usize) -> (String, KeyRing) {
         .map(|n| record(&format!("{n:012}"), format!("{n:064x}")))
         .collect();
     records.push(record(&id, hex::encode(hash(&key, b"pepper").unwrap())));
-    let segment = json!({"keys": records}).to_string();
-    (key, KeyRing::load(segment.as_bytes(), b"pepper").unwrap())
+    (key, load(&shards(&records)))
+}
+
+fn shards(records: &[Value]) -> Vec<String> {
+    let mut by_shard: BTreeMap<u8, Vec<&Value>> = BTreeMap::new();
+    for record in records {
+        let number = shard_of(record["id"].as_str().unwrap());
+        by_shard.entry(number).or_default().push(record);
+    }
+    by_shard
+        .values()
+        .map(|records| json!({"keys": records}).to_string())
+        .collect()
+}
+
+fn load(segments: &[String]) -> KeyRing {
+    let shards = segments
+        .iter()
+        .map(|segment| Arc::new(KeyShard::load(segment.as_bytes()).unwrap()));
+    KeyRing::new(shards, b"pepper").unwrap()
 }
 
 #[divan::bench]
@@ -134,9 +153,9 @@ fn load_100_000_keys(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(|| {
         let record = |n: usize| json!({"id": format!("{n:012}"), "name": "n", "environment": "prod",
             "state": "active", "hashes": [{"hash": format!("{n:064x}")}], "scope": {"project": ["alpha"]}});
-        json!({"keys": (0..100_000).map(record).collect::<Vec<_>>()}).to_string()
+        shards(&(0..100_000).map(record).collect::<Vec<_>>())
     })
-    .bench_values(|segment| KeyRing::load(segment.as_bytes(), b"pepper").unwrap());
+    .bench_values(|segments| load(&segments));
 }
 
 #[divan::bench]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spendra import snapshot as wire
-from spendra._hot import HotError, KeyRing, PolicyTree, PriceBook
+from spendra._hot import HotError, KeyRing, KeyShard, PolicyTree, PriceBook
 from spendra.ids import account_id
 from spendra.periods import Window, window
 from spendra_sidecar.ledger.words import Account
@@ -52,34 +52,47 @@ class Live:
     budgets: list[BudgetClock]
     routes: Routes
     source: wire.Snapshot
+    shards: dict[str, KeyShard]
+    """What `keys` is put together from, by the names of their segments."""
 
     def accounts(self, positions: Iterable[int], at_ms: int) -> tuple[Account, ...]:
         found = (self.budgets[position].account(at_ms) for position in positions)
         return tuple(account for account in found if account is not None)
 
+    def has(self, name: str, digest: str) -> bool:
+        """Whether a segment is the one that is loaded here."""
+        return self.source.manifest.segments.get(name) == digest
+
 
 def load(source: wire.Snapshot, before: Live | None) -> Live:
-    """Raises SnapshotError. The price book is kept from `before` when its segment is the same."""
-    segments = source.segments
-    policy = wire.decode(segments["policy"], wire.PolicySegment)
+    """Raises SnapshotError. What a segment says is kept from `before` where it is the same."""
+    segments, digests = source.segments, source.manifest.segments
     secrets = wire.decode(segments["secrets"], wire.SecretsSegment)
+
+    def kept(name: str) -> Live | None:
+        return before if before is not None and before.has(name, digests[name]) else None
+
     try:
+        shards = {
+            name: same.shards[name] if (same := kept(name)) else KeyShard.load(segments[name])
+            for name in segments
+            if wire.KEYS(name)
+        }
+        same = kept("policy")
         return Live(
             org_id=source.manifest.org_id,
             version=source.manifest.version,
-            keys=KeyRing.load(segments["keys"], bytes.fromhex(secrets.key_pepper)),
-            policies=PolicyTree.load(segments["policy"]),
-            prices=_prices(source, before),
-            budgets=[BudgetClock(budget) for budget in policy.budgets],
+            keys=KeyRing(list(shards.values()), bytes.fromhex(secrets.key_pepper)),
+            policies=same.policies if same else PolicyTree.load(segments["policy"]),
+            prices=book.prices if (book := kept("prices")) else PriceBook.load(segments["prices"]),
+            budgets=same.budgets if same else _clocks(segments["policy"]),
             routes=Routes(secrets.routes),
             source=source,
+            shards=shards,
         )
     except HotError as error:
         raise wire.SnapshotError(str(error)) from error
 
 
-def _prices(source: wire.Snapshot, before: Live | None) -> PriceBook:
-    name = source.manifest.segments["prices"]
-    if before is not None and before.source.manifest.segments["prices"] == name:
-        return before.prices
-    return PriceBook.load(source.segments["prices"])
+def _clocks(segment: bytes) -> list[BudgetClock]:
+    return [BudgetClock(budget) for budget in wire.decode(segment, wire.PolicySegment).budgets]

@@ -103,8 +103,8 @@ class Receiver:
             await asyncio.sleep(_RECONNECT_S)
 
     async def _stream(self) -> None:
-        known = [] if self.live is None else list(self.live.source.manifest.segments.values())
-        query = {"sidecar_id": self._config.sidecar_id, "have": ",".join(known)}
+        have = "" if self.live is None else wire.have(self.live.source.manifest)
+        query = {"sidecar_id": self._config.sidecar_id, "have": have}
         async with self._http.stream("GET", "/sidecar/v1/snapshots", params=query) as answer:
             if answer.status_code != httpx.codes.OK:
                 msg = f"the control plane answered {answer.status_code} to this sidecar's token"
@@ -163,7 +163,7 @@ class Receiver:
         return data
 
     def _known(self, name: str, digest: str) -> bytes:
-        if self.live is None or self.live.source.manifest.segments[name] != digest:
+        if self.live is None or not self.live.has(name, digest):
             msg = f"the snapshot came without its {name} segment, which is not known here"
             raise wire.SnapshotError(msg)
         return self.live.source.segments[name]

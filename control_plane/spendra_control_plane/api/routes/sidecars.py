@@ -33,10 +33,14 @@ async def list_sidecars(plane: InPlane, org_id: Reads, asked: Paging) -> dict[st
 async def follow_snapshots(
     plane: InPlane, caller: InSidecar, sidecar_id: SidecarId, have: str = ""
 ) -> StreamingResponse:
-    """Server-sent events: the current snapshot, then each new one. `have`: hashes, by comma."""
+    """Server-sent events: the current snapshot, then each new one.
+
+    `have`: the one that the sidecar has, as `<version>:<SHA-256 of its manifest, hex>`; only
+    segments that are not in it are sent.
+    """
     stream = Stream(plane.feed, plane.reader, plane.sidecars, caller.token)
     subscription = Subscription(caller.org_id, sidecar_id, uuid4())
-    events = stream.events(subscription, set(have.split(",")))
+    events = stream.events(subscription, have)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 

@@ -9,16 +9,18 @@ SELECT kind, name FROM spendra.scopes WHERE org_id = $1 AND state = 'archived';
 
 -- name: keys
 -- A revoked key keeps its own refusal for a month; then it is as unknown as any other text.
-SELECT id, name, environment, state, scope, models, max_request_nanousd, expires_at
+SELECT id, name, environment, state, scope, models, max_request_nanousd, expires_at, shard
 FROM spendra.keys
-WHERE org_id = $1 AND (revoked_at IS NULL OR revoked_at > now() - interval '30 days')
+WHERE org_id = $1 AND shard = ANY ($2::smallint[])
+    AND (revoked_at IS NULL OR revoked_at > now() - interval '30 days')
 ORDER BY id;
 
 -- name: key_hashes
-SELECT key_id, hash, expires_at
-FROM spendra.key_hashes
-WHERE org_id = $1 AND (expires_at IS NULL OR expires_at > now())
-ORDER BY key_id, created_at, hash;
+SELECT key_id, hash, h.expires_at
+FROM spendra.keys k JOIN spendra.key_hashes h ON h.org_id = k.org_id AND h.key_id = k.id
+WHERE k.org_id = $1 AND k.shard = ANY ($2::smallint[])
+    AND (h.expires_at IS NULL OR h.expires_at > now())
+ORDER BY key_id, h.created_at, hash;
 
 -- name: budgets
 SELECT id, name, selector, period, timezone, limit_nanousd, kind, version, starts_at, ends_at,

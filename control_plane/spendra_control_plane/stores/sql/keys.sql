@@ -3,8 +3,8 @@ SELECT key_pepper_sealed FROM spendra.organizations WHERE id = $1;
 
 -- name: insert
 INSERT INTO spendra.keys
-    (org_id, id, name, environment, scope, models, max_request_nanousd, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+    (org_id, id, name, environment, scope, models, max_request_nanousd, expires_at, shard)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: insert_hash
 INSERT INTO spendra.key_hashes (org_id, key_id, hash) VALUES ($1, $2, $3);

@@ -17,6 +17,13 @@ SET config_version = config_version + 1,
 WHERE id = $1
 RETURNING config_version;
 
+-- name: take_stale
+-- What changed since the newest snapshot.
+DELETE FROM spendra.stale_segments WHERE org_id = $1 RETURNING name;
+
+-- name: version
+SELECT segments, catalog, manifest FROM spendra.snapshots WHERE org_id = $1 AND version = $2;
+
 -- name: stored_hashes
 SELECT hash FROM spendra.segments WHERE org_id = $1 AND hash = ANY ($2::text[]);
 
@@ -35,6 +42,9 @@ WHERE org_id = $1 AND hash NOT IN (
     FROM spendra.snapshots, jsonb_each_text(segments) AS segment
     WHERE org_id = $1 AND version > $2
 );
+
+-- name: prune_snapshots
+DELETE FROM spendra.snapshots WHERE org_id = $1 AND version <= $2;
 
 -- name: notify
 SELECT pg_notify('spendra_snapshots', $1);

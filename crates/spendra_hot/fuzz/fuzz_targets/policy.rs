@@ -2,12 +2,12 @@
 #![no_main]
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 use spendra_hot::inspect::{Inspected, inspect};
-use spendra_hot::keys::{KeyRing, hash, mint};
+use spendra_hot::keys::{KeyRing, KeyShard, hash, mint};
 use spendra_hot::policy::{PolicyTree, Request};
 use spendra_hot::price::PriceBook;
 
@@ -30,9 +30,10 @@ static SOUND: LazyLock<Sound> = LazyLock::new(|| {
     let record = json!({"id": id, "name": "n", "environment": "prod", "state": "active",
         "hashes": [{"hash": hash}], "scope": {"project": ["alpha"], "team": ["shop"]}});
     let segment = json!({"keys": [record]}).to_string();
+    let shard = KeyShard::load(segment.as_bytes()).expect("a sound shard");
     let body = br#"{"model":"gpt-4o","n":2,"messages":[{"role":"user","content":"hi"}]}"#;
     Sound {
-        ring: KeyRing::load(segment.as_bytes(), PEPPER).expect("a sound ring"),
+        ring: KeyRing::new([Arc::new(shard)], PEPPER).expect("a sound ring"),
         key,
         inspected: inspect(body, "openai_chat").expect("a sound body"),
         prices: PriceBook::load(PRICES).expect("a sound catalog"),
@@ -44,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     match choice % 3 {
-        0 => drop(KeyRing::load(segment, PEPPER)),
+        0 => drop(KeyShard::load(segment)),
         1 => price(segment),
         _ => decide(segment),
     }

@@ -7,8 +7,8 @@ mod segment;
 mod tests;
 mod text;
 
-pub use ring::{KeyRing, Principal, Refused, Scope};
-pub use text::{hash, mint, mint_again};
+pub use ring::{KeyRing, KeyShard, Principal, Refused, Scope};
+pub use text::{hash, mint, mint_again, shard_of};
 
 /// HMAC-SHA256 of a whole key text.
 pub type KeyHash = [u8; 32];

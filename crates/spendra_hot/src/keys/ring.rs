@@ -1,4 +1,4 @@
-//! The snapshot's keys, by id.
+//! The snapshot's keys, by id, in shards that are replaced one by one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,11 +49,21 @@ impl Refused {
     }
 }
 
+/// Keys whose ids have the same shard, from one segment of the snapshot.
+#[derive(Debug)]
+pub struct KeyShard {
+    number: u8,
+    keys: HashMap<Box<str>, Entry>,
+}
+
+/// Of each shard at most one.
 #[derive(Debug)]
 pub struct KeyRing {
     pepper: Pepper,
-    keys: HashMap<Box<str>, Entry>,
+    shards: Box<[Option<Arc<KeyShard>>]>,
 }
+
+const SHARDS: usize = 256;
 
 #[derive(Debug)]
 struct Entry {
@@ -66,41 +76,80 @@ struct Entry {
 /// An unknown id is compared with this: it costs what a known one costs.
 const NOBODY: KeyHash = [0; 32];
 
-impl KeyRing {
-    /// From the snapshot's `keys` segment. The pepper keys the hashes.
-    pub fn load(segment: &[u8], pepper: &[u8]) -> Result<Self, Unusable> {
+impl KeyShard {
+    /// From a segment `keys/<shard>` of the snapshot: at least one key, all of one shard.
+    pub fn load(segment: &[u8]) -> Result<Self, Unusable> {
         let segment: KeysSegment = serde_json::from_slice(segment)
-            .map_err(|error| Unusable::new(format!("the keys segment: {error}")))?;
-        let pepper = text::pepper(pepper)?;
+            .map_err(|error| Unusable::new(format!("a keys segment: {error}")))?;
+        let mut shard = None;
         let mut keys = HashMap::with_capacity(segment.keys.len());
         for record in segment.keys {
             let (id, entry) = admit(record)?;
-            if keys.insert(id.clone(), entry).is_some() {
+            let number = text::shard_of(&id);
+            if *shard.get_or_insert(number) != number {
                 return Err(Unusable::new(format!(
-                    "the keys segment has key {id} twice"
+                    "key {id} is not of the shard of the keys beside it"
                 )));
             }
+            if keys.insert(id.clone(), entry).is_some() {
+                return Err(Unusable::new(format!("a keys segment has key {id} twice")));
+            }
         }
-        Ok(Self { pepper, keys })
+        match shard {
+            Some(number) => Ok(Self { number, keys }),
+            None => Err(Unusable::new("a keys segment has no keys")),
+        }
+    }
+}
+
+impl KeyRing {
+    /// The pepper keys the hashes.
+    pub fn new(
+        shards: impl IntoIterator<Item = Arc<KeyShard>>,
+        pepper: &[u8],
+    ) -> Result<Self, Unusable> {
+        let pepper = text::pepper(pepper)?;
+        let mut placed = vec![None; SHARDS];
+        for shard in shards {
+            let place = placed
+                .get_mut(usize::from(shard.number))
+                .ok_or_else(|| Unusable::new("a shard of keys out of range"))?;
+            if place.is_some() {
+                let number = shard.number;
+                return Err(Unusable::new(format!("shard {number:02x} of keys twice")));
+            }
+            *place = Some(shard);
+        }
+        let shards = placed.into_boxed_slice();
+        Ok(Self { pepper, shards })
     }
 
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.shards
+            .iter()
+            .flatten()
+            .map(|shard| shard.keys.len())
+            .sum()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
     }
 
     /// The principal of a presented key, or why not. Takes as long for unknown as for known ids.
     pub fn authenticate(&self, presented: &str, now_ms: i64) -> Result<&Arc<Principal>, Refused> {
         let id = text::id_of(presented).ok_or(Refused::Malformed)?;
         let digest = text::digest(&self.pepper, presented);
-        let Some(entry) = self.keys.get(id) else {
+        let Some(entry) = self.find(id) else {
             std::hint::black_box(digest.ct_eq(&NOBODY));
             return Err(Refused::Unknown);
         };
         entry.judge(&digest, now_ms).map(|()| &entry.principal)
+    }
+
+    fn find(&self, id: &str) -> Option<&Entry> {
+        let shard = self.shards.get(usize::from(text::shard_of(id)))?.as_ref()?;
+        shard.keys.get(id)
     }
 }
 

@@ -4,10 +4,13 @@
     clippy::arithmetic_side_effects
 )]
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{KeyRing, Refused, hash, mint, mint_again};
+use super::{KeyRing, KeyShard, Refused, hash, mint, mint_again, shard_of};
 
 const PEPPER: &[u8] = b"a pepper of the tests, 32 bytes.";
 
@@ -16,8 +19,18 @@ fn record(id: &str, hashes: &Value) -> Value {
            "scope": {"project": ["alpha"], "team": ["a", "b"]}})
 }
 
+fn shard(records: &[Value]) -> Result<Arc<KeyShard>, crate::error::Unusable> {
+    KeyShard::load(json!({"keys": records}).to_string().as_bytes()).map(Arc::new)
+}
+
 fn ring(records: &[Value]) -> KeyRing {
-    KeyRing::load(json!({"keys": records}).to_string().as_bytes(), PEPPER).unwrap()
+    let mut by_shard: BTreeMap<u8, Vec<Value>> = BTreeMap::new();
+    for record in records {
+        let number = shard_of(record["id"].as_str().unwrap());
+        by_shard.entry(number).or_default().push(record.clone());
+    }
+    let shards = by_shard.values().map(|records| shard(records).unwrap());
+    KeyRing::new(shards, PEPPER).unwrap()
 }
 
 fn hexed(key: &str) -> String {
@@ -129,14 +142,18 @@ fn crc(text: &str) -> u32 {
 #[test]
 fn segments_that_cannot_be_meant_are_refused() {
     let good = record("abcdefghijkl", &json!([]));
-    let load = |keys: Value| KeyRing::load(json!({"keys": keys}).to_string().as_bytes(), PEPPER);
-    assert!(load(json!([good])).is_ok());
-    assert!(
-        load(json!([good, good]))
-            .unwrap_err()
-            .to_string()
-            .contains("twice")
-    );
+    let of_another = record("abcdefghijkm", &json!([]));
+    assert!(shard(std::slice::from_ref(&good)).is_ok());
+    for (bad, what) in [
+        (vec![good.clone(), good.clone()], "twice"),
+        (vec![good.clone(), of_another], "not of the shard"),
+        (vec![], "no keys"),
+    ] {
+        assert!(
+            shard(&bad).unwrap_err().to_string().contains(what),
+            "{what}"
+        );
+    }
     for (field, value) in [
         ("surprise", json!(1)),
         ("state", json!("asleep")),
@@ -146,9 +163,17 @@ fn segments_that_cannot_be_meant_are_refused() {
     ] {
         let mut bad = good.clone();
         bad[field] = value;
-        assert!(load(json!([bad])).is_err(), "{field}");
+        assert!(shard(&[bad]).is_err(), "{field}");
     }
-    assert!(KeyRing::load(b"{\"keys\":[]}", b"").is_err());
+    assert!(KeyRing::new([], b"").is_err());
+    let one = shard(&[good]).unwrap();
+    let twice = KeyRing::new([Arc::clone(&one), one], PEPPER);
+    assert!(twice.unwrap_err().to_string().contains("twice"));
+}
+
+#[test]
+fn a_shard_is_the_last_byte_of_the_crc32_of_the_id() {
+    assert_eq!(shard_of("123456789"), 0x26);
 }
 
 #[test]

@@ -57,6 +57,11 @@ pub(super) fn id_of(key: &str) -> Option<&str> {
     (shaped && base62::six(crc32(open.as_bytes())) == checksum).then_some(id)
 }
 
+/// Which of the 256 shards of keys an id is in: the last byte of its CRC-32.
+pub fn shard_of(id: &str) -> u8 {
+    crc32(id.as_bytes()).to_be_bytes()[3]
+}
+
 pub(super) fn pepper(secret: &[u8]) -> Result<Pepper, Unusable> {
     if secret.is_empty() {
         return Err(Unusable::new("the pepper of the keys is empty"));

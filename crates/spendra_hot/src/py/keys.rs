@@ -38,14 +38,28 @@ impl Principal {
 }
 
 #[pyclass(frozen, module = "spendra._hot")]
+struct KeyShard(Arc<keys::KeyShard>);
+
+#[pymethods]
+impl KeyShard {
+    #[staticmethod]
+    fn load(py: Python<'_>, segment: &[u8]) -> PyResult<Self> {
+        let shard = super::beside_python(py, segment, || keys::KeyShard::load(segment));
+        shard.map(|shard| Self(Arc::new(shard))).map_err(hot_error)
+    }
+}
+
+#[pyclass(frozen, module = "spendra._hot")]
 struct KeyRing(keys::KeyRing);
 
 #[pymethods]
 impl KeyRing {
-    #[staticmethod]
-    fn load(py: Python<'_>, segment: &[u8], pepper: &[u8]) -> PyResult<Self> {
-        let ring = super::beside_python(py, segment, || keys::KeyRing::load(segment, pepper));
-        ring.map(Self).map_err(hot_error)
+    #[new]
+    fn new(shards: Vec<PyRef<'_, KeyShard>>, pepper: &[u8]) -> PyResult<Self> {
+        let shards = shards.iter().map(|shard| Arc::clone(&shard.0));
+        keys::KeyRing::new(shards, pepper)
+            .map(Self)
+            .map_err(hot_error)
     }
 
     fn authenticate<'py>(
@@ -80,9 +94,16 @@ fn hash_key(key: &str, pepper: &[u8]) -> PyResult<String> {
     keys::hash(key, pepper).map(hex::encode).map_err(hot_error)
 }
 
+#[pyfunction]
+fn shard_of_key(key_id: &str) -> u8 {
+    keys::shard_of(key_id)
+}
+
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Principal>()?;
+    module.add_class::<KeyShard>()?;
     module.add_class::<KeyRing>()?;
     module.add_function(wrap_pyfunction!(mint_key, module)?)?;
+    module.add_function(wrap_pyfunction!(shard_of_key, module)?)?;
     module.add_function(wrap_pyfunction!(hash_key, module)?)
 }

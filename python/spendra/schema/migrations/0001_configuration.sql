@@ -73,8 +73,12 @@ CREATE TABLE spendra.keys (
     expires_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     revoked_at timestamptz,
+    -- Which of the segments of keys it is compiled into.
+    shard smallint NOT NULL CHECK (shard BETWEEN 0 AND 255),
     PRIMARY KEY (org_id, id)
 );
+
+CREATE INDEX keys_by_shard ON spendra.keys (org_id, shard);
 
 -- Keyed hashes of the secrets of a key: two while a rotation's grace lasts.
 CREATE TABLE spendra.key_hashes (
@@ -139,7 +143,78 @@ CREATE TABLE spendra.provider_routes (
     PRIMARY KEY (org_id, provider)
 );
 
--- Segments are kept for the newest snapshots only; manifests and signatures for ever.
+-- Segments that have to be compiled anew for the next snapshot: the triggers below note what a
+-- change touches, publishing takes it out.
+CREATE TABLE spendra.stale_segments (
+    org_id text NOT NULL,
+    name text NOT NULL,
+    PRIMARY KEY (org_id, name)
+);
+
+-- Of a table with an org_id; its argument is the segment that its rows are in.
+CREATE FUNCTION spendra.segment_is_stale() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO spendra.stale_segments (org_id, name)
+    VALUES (CASE WHEN TG_OP = 'DELETE' THEN OLD.org_id ELSE NEW.org_id END, TG_ARGV[0])
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION spendra.organization_is_stale() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO spendra.stale_segments (org_id, name)
+    SELECT NEW.id, unnest(ARRAY['policy', 'prices', 'secrets'])
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION spendra.key_is_stale() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO spendra.stale_segments (org_id, name)
+    VALUES (NEW.org_id, 'keys/' || lpad(to_hex(NEW.shard::integer), 2, '0'))
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION spendra.key_hash_is_stale() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO spendra.stale_segments (org_id, name)
+    SELECT org_id, 'keys/' || lpad(to_hex(shard::integer), 2, '0')
+    FROM spendra.keys
+    WHERE org_id = NEW.org_id AND id = NEW.key_id
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+-- What is above a scope, or whether it is closed, is in each key that is bound to it.
+CREATE FUNCTION spendra.scopes_are_stale() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO spendra.stale_segments (org_id, name)
+    SELECT DISTINCT org_id, 'keys/' || lpad(to_hex(shard::integer), 2, '0')
+    FROM spendra.keys
+    WHERE org_id = CASE WHEN TG_OP = 'DELETE' THEN OLD.org_id ELSE NEW.org_id END
+    ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER stale AFTER INSERT OR UPDATE OF default_output_tokens, key_pepper_sealed
+    ON spendra.organizations FOR EACH ROW EXECUTE FUNCTION spendra.organization_is_stale();
+CREATE TRIGGER stale AFTER INSERT OR UPDATE
+    ON spendra.keys FOR EACH ROW EXECUTE FUNCTION spendra.key_is_stale();
+CREATE TRIGGER stale AFTER INSERT OR UPDATE
+    ON spendra.key_hashes FOR EACH ROW EXECUTE FUNCTION spendra.key_hash_is_stale();
+CREATE TRIGGER stale AFTER UPDATE OF state
+    ON spendra.scopes FOR EACH ROW EXECUTE FUNCTION spendra.scopes_are_stale();
+CREATE TRIGGER stale AFTER INSERT OR UPDATE OR DELETE
+    ON spendra.scope_parents FOR EACH ROW EXECUTE FUNCTION spendra.scopes_are_stale();
+CREATE TRIGGER stale AFTER INSERT OR UPDATE OR DELETE
+    ON spendra.budgets FOR EACH ROW EXECUTE FUNCTION spendra.segment_is_stale('policy');
+CREATE TRIGGER stale AFTER INSERT OR UPDATE OR DELETE
+    ON spendra.policies FOR EACH ROW EXECUTE FUNCTION spendra.segment_is_stale('policy');
+CREATE TRIGGER stale AFTER INSERT OR UPDATE OR DELETE
+    ON spendra.provider_routes FOR EACH ROW EXECUTE FUNCTION spendra.segment_is_stale('secrets');
+
+-- Segments are kept for the newest snapshots only; manifests and signatures for the last thousand.
 CREATE TABLE spendra.segments (
     org_id text NOT NULL REFERENCES spendra.organizations,
     hash text NOT NULL,

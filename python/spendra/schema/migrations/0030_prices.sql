@@ -26,3 +26,6 @@ CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON spendra.prices
 
 -- The catalog under the customer's own prices; empty: of a release that did not note it.
 ALTER TABLE spendra.snapshots ADD COLUMN catalog text NOT NULL DEFAULT '';
+
+CREATE TRIGGER stale AFTER INSERT OR UPDATE OR DELETE
+    ON spendra.prices FOR EACH ROW EXECUTE FUNCTION spendra.segment_is_stale('prices');
