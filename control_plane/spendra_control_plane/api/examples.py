@@ -46,6 +46,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "body": {"model": "gpt-4o", "messages": [{"role": "user", "content": "Say hello."}]},
         "policy": {"rules": {"models_deny": ["gpt-4o"]}},
     },
+    "Replay": {
+        "from": "2026-11-01T00:00:00Z",
+        "to": "2026-12-01T00:00:00Z",
+        "policy": {"scope": {"project": "checkout"}, "rules": {"models_deny": ["gpt-4o"]}},
+    },
     "ProviderBody": {"base_url": "https://openrouter.ai/api", "models": ["openrouter/*"]},
     "NewPrice": {
         "name": "committed use",

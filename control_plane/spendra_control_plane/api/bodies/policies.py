@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from spendra.snapshot import Rules
+from spendra_control_plane.api.bodies.budgets import NewBudget
 from spendra_control_plane.api.bodies.keys import Environment, KeyScope
 from spendra_control_plane.api.bodies.words import (
     Body,
     Edit,
     Globs,
+    Moment,
     Name,
     RequestDollars,
     ScopeSelector,
@@ -67,12 +69,36 @@ class Rollback(Body):
     version: Annotated[int, Field(ge=1, lt=2**63)]
 
 
-class Draft(Body):
-    """A policy that is only tried; `replaces`: the one that it would take the place of."""
+class Proposed(Body):
+    """A policy that is not in force."""
 
     scope: ScopeSelector = Field(default_factory=dict)
     rules: RulesBody
+
+
+class Draft(Proposed):
+    """One that is only tried; `replaces`: the one that it would take the place of."""
+
     replaces: Word | None = None
+
+
+class Replay(Body):
+    """What is held against past spend: a policy, or a budget as `POST /v1/budgets` takes it."""
+
+    start: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
+    policy: Proposed | None = None
+    budget: NewBudget | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one(self) -> Self:
+        if (self.policy is None) == (self.budget is None):
+            msg = "give either 'policy' or 'budget'"
+            raise ValueError(msg)
+        if self.start >= self.end:
+            msg = "'to' must be later than 'from'"
+            raise ValueError(msg)
+        return self
 
 
 def _facts(written: dict[str, str]) -> dict[str, str]:

@@ -6,14 +6,22 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 
-from spendra_control_plane.api.bodies.policies import EditPolicy, Evaluation, NewPolicy, Rollback
+from spendra.snapshot import BudgetRecord
+from spendra_control_plane.api.bodies.policies import (
+    EditPolicy,
+    Evaluation,
+    NewPolicy,
+    Replay,
+    Rollback,
+)
 from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import policies
 from spendra_control_plane.authoring.selectors import read_selector
-from spendra_control_plane.reporting import evaluation
+from spendra_control_plane.reporting import evaluation, replay
+from spendra_control_plane.snapshots.moments import ms
 
 router = APIRouter(prefix="/v1/policies", tags=["policies"], route_class=ExactRoute)
 
@@ -58,6 +66,34 @@ async def evaluate_request(plane: InPlane, org_id: Reads, body: Evaluation) -> d
     )
     now_ms = time.time_ns() // 1_000_000
     return await evaluation.evaluate(plane.pool, org_id, plane.publisher.catalog, question, now_ms)
+
+
+@router.post("/replay")
+async def replay_policy(plane: InPlane, org_id: Reads, body: Replay) -> dict[str, Any]:
+    """Whom a policy or budget that is not in force would have stopped, and what that had cost."""
+    return await replay.replay(plane.pool, org_id, _proposed(body), body.start, body.end)
+
+
+def _proposed(body: Replay) -> replay.Proposed:
+    if body.policy is not None:
+        selector = read_selector(body.policy.scope)
+        return replay.Proposed(selector=selector, rules=body.policy.rules.rules())
+    draft = body.budget
+    assert draft is not None  # noqa: S101 - a body has one of the two
+    selector = read_selector(draft.scope)
+    budget = BudgetRecord(
+        id="",
+        name=draft.name,
+        selector=selector,
+        period=draft.period,
+        timezone=draft.timezone,
+        limit_nanousd=draft.limit_usd,
+        kind=draft.kind,
+        version=1,
+        starts_at_ms=ms(draft.starts_at),
+        ends_at_ms=ms(draft.ends_at),
+    )
+    return replay.Proposed(selector=selector, budget=budget)
 
 
 @router.get("/{policy_id}")

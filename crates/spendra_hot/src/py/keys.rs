@@ -55,8 +55,8 @@ struct KeyRing(keys::KeyRing);
 #[pymethods]
 impl KeyRing {
     #[new]
-    fn new(shards: Vec<PyRef<'_, KeyShard>>, pepper: &[u8]) -> PyResult<Self> {
-        let shards = shards.iter().map(|shard| Arc::clone(&shard.0));
+    fn new(shards: Vec<Py<KeyShard>>, pepper: &[u8]) -> PyResult<Self> {
+        let shards = shards.into_iter().map(|shard| Arc::clone(&shard.get().0));
         keys::KeyRing::new(shards, pepper)
             .map(Self)
             .map_err(hot_error)
