@@ -76,7 +76,8 @@ class Oracle:
         self.price = self.prices[name]
         self.outcome["price_version"] = "flat"
         self._stop_at_first(self._input())
-        self._stop_at_first([*self._cap(), *self._amounts()])
+        refusals = [*self._cap(), *self._amounts()]
+        self._stop_at_first([*refusals, *self._reviews(refused=bool(refusals))])
 
     def _stop_at_first(self, refusals: "Iterator[str] | list[str]") -> None:
         """Every rule of a stage speaks before the first refusal ends it."""
@@ -138,6 +139,11 @@ class Oracle:
                 if f"label:{label}" not in self.facts:
                     self._speak(who, "required_labels", "refuse")
                     yield "label_missing"
+            environments = rules.get("environments_allow")
+            yield from self._allow(who, "environments_allow", environments, self.key["environment"])
+            if who in self.case.get("closed", []):
+                self._speak(who, "hours", "refuse")
+                yield "outside_hours"
             for rule in ("requests_per_minute", "tokens_per_minute", "max_concurrency"):
                 if (most := rules.get(rule)) is not None:
                     self._speak(who, rule, "limit")
@@ -270,6 +276,21 @@ class Oracle:
             if self.outcome["most_tokens"] > most:
                 self._speak(who, "tokens_per_minute", "refuse")
                 yield "tokens_over_limit"
+
+    def _reviews(self, *, refused: bool) -> Iterator[str]:
+        cost, granted = self.outcome["reserved_nanousd"], self.case.get("granted_nanousd")
+        for who, above in self._said("review_above_nanousd"):
+            policy = next(policy for policy in self.policies if policy["id"] == who)
+            if cost <= above:
+                continue
+            if policy["rules"].get("review") == "flag":
+                self._speak(who, "review_above_nanousd", "flag")
+            elif granted is not None and cost <= granted:
+                self._speak(who, "review_above_nanousd", "allow")
+            elif not refused:
+                self._speak(who, "review_above_nanousd", "refuse")
+                refused = True
+                yield "review_required"
 
     def _said(self, rule: str) -> list[tuple[str, int]]:
         """Each matching policy that says something about this, with what it says."""

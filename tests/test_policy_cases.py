@@ -84,6 +84,8 @@ def decide(segment: Json, prices: Json, case: Json) -> _hot.Decision:
         facts=case["facts"],
         now_ms=0,
         body_tokens=case.get("body_tokens"),
+        closed=case.get("closed", []),
+        granted_nanousd=case.get("granted_nanousd"),
     )
 
 
@@ -160,6 +162,11 @@ RULES = st.fixed_dictionaries(
         "tokens_per_minute": optional(st.sampled_from([16, 200, 1000])),
         "max_concurrency": COUNTS,
         "default_output_tokens": COUNTS,
+        "environments_allow": optional(
+            st.lists(st.sampled_from(["prod", "p*", "dev"]), max_size=2)
+        ),
+        "review_above_nanousd": AMOUNTS,
+        "review": st.sampled_from([None, "block", "flag"]),
     },
 )
 BUDGET = {"period": "day", "timezone": "UTC", "limit_nanousd": 1, "kind": "hard", "version": 1}
@@ -255,7 +262,11 @@ CALLS = st.fixed_dictionaries(
         "facts": HEADERS,
         "body": st.one_of(CHATS, CHATS, RESPONSES, COMPLETIONS, NAMELESS),
     },
-    optional={"body_tokens": st.integers(0, 300)},
+    optional={
+        "body_tokens": st.integers(0, 300),
+        "closed": st.lists(st.sampled_from(["pol_0", "pol_2"]), unique=True),
+        "granted_nanousd": st.integers(0, 5000),
+    },
 )
 
 

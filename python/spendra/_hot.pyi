@@ -1,6 +1,7 @@
 """The hot path, in Rust. Times are Unix milliseconds, money is nano-USD, texts are UTF-8."""
 
 from asyncio import AbstractEventLoop, Future
+from collections.abc import Sequence
 from typing import Final, Self, final
 
 class HotError(ValueError):
@@ -284,6 +285,8 @@ class PolicyTree:
         body_tokens: int | None = None,
         model: str | None = None,
         service_tier: str | None = None,
+        closed: Sequence[str] = (),
+        granted_nanousd: int | None = None,
     ) -> Decision:
         """`facts` are what the request's headers add: dimension to value (`project`, `run`,
         `label:feature`, ...). One that contradicts the key's scope refuses: `scope_conflict`.

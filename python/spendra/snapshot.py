@@ -102,6 +102,24 @@ class BudgetRecord(_Wire, frozen=True):
     open_up_to_nanousd: int = 0
 
 
+Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class OpenHours(_Wire, frozen=True):
+    """From `opens` until `closes` on these days: local time as `HH:MM`, `24:00` the day's end."""
+
+    days: list[Day]
+    opens: str
+    closes: str
+
+
+class Hours(_Wire, frozen=True):
+    """When requests are let through, by the clocks of a time zone."""
+
+    timezone: str
+    open: list[OpenHours]
+
+
 class Rules(_Wire, frozen=True):
     """What a policy says. None: this policy says nothing about it. Lists are globs (`*`, `?`)."""
 
@@ -120,6 +138,10 @@ class Rules(_Wire, frozen=True):
     max_concurrency: int | None = None
     default_output_tokens: int | None = None
     unlimited_output: Literal["cap", "watch", "model"] | None = None
+    environments_allow: list[str] | None = None
+    hours: Hours | None = None
+    review_above_nanousd: int | None = None
+    review: Literal["block", "flag"] | None = None
 
 
 class PolicyRecord(_Wire, frozen=True):

@@ -97,3 +97,11 @@ class Books:
             " WHERE org_id = $1 AND state = 'lost'",
             self._org_id,
         )
+
+    async def ask_review(self, key_id: str, nanousd: int) -> str:
+        """The id of the review that a request of this key waits for."""
+        row = await self.connection.fetchrow(
+            "SELECT * FROM spendra.ask_review($1, $2, $3, 'pol_1', 'openai', 'gpt-5', $4, $5)",
+            self._org_id, uuid4(), key_id, nanousd, json.dumps(self.facts),
+        )  # fmt: skip
+        return str(row["request_id"])

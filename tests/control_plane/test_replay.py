@@ -38,6 +38,7 @@ async def past(books: Books, budget: str) -> Books:
     return books
 
 
+@pytest.mark.usefixtures("past")
 @pytest.mark.parametrize(
     ("rules", "stopped", "saved", "reason"),
     [
@@ -56,7 +57,7 @@ async def past(books: Books, budget: str) -> Books:
     ],
 )
 async def test_each_rule_is_held_against_what_was_spent(
-    org: Organization, past: Books, rules: dict[str, Any], stopped: int, saved: int, reason: str
+    org: Organization, rules: dict[str, Any], stopped: int, saved: int, reason: str
 ) -> None:
     found = by_policy(org, rules)
     assert (found["seen"], found["spent_nanousd"]) == (3, 350)
@@ -65,8 +66,9 @@ async def test_each_rule_is_held_against_what_was_spent(
     assert len(found["examples"]) == stopped
 
 
+@pytest.mark.usefixtures("past")
 async def test_who_would_have_been_stopped_is_named_the_most_expensive_first(
-    org: Organization, past: Books
+    org: Organization,
 ) -> None:
     found = by_policy(org, {"models_deny": ["*"]})["callers"]
     assert [(each["scope"]["person"], each["stopped"], each["saved_usd"]) for each in found] == [
@@ -75,17 +77,14 @@ async def test_who_would_have_been_stopped_is_named_the_most_expensive_first(
     ]
 
 
-async def test_only_requests_in_its_scope_and_time_are_seen(
-    org: Organization, past: Books
-) -> None:
+@pytest.mark.usefixtures("past")
+async def test_only_requests_in_its_scope_and_time_are_seen(org: Organization) -> None:
     assert by_policy(org, {"models_deny": ["*"]}, person="bob")["saved_nanousd"] == 50
     early = {"to": "2026-03-10T12:00:01Z", "policy": {"rules": {"models_deny": ["*"]}}}
     assert replayed(org, **early)["saved_nanousd"] == 100
 
 
-async def test_a_budget_fills_window_by_window(
-    org: Organization, past: Books, budget: str
-) -> None:
+async def test_a_budget_fills_window_by_window(org: Organization, past: Books, budget: str) -> None:
     daily = {"name": "b", "period": "day", "limit_usd": "0.0000003", "kind": "hard"}
     found = replayed(org, budget=daily)
     assert (found["stopped"], found["saved_nanousd"]) == (1, 50)
@@ -95,7 +94,8 @@ async def test_a_budget_fills_window_by_window(
     assert replayed(org, budget={**daily, "period": "month"})["stopped"] == 2
 
 
-async def test_what_the_ledger_cannot_tell_is_said(org: Organization, past: Books) -> None:
+@pytest.mark.usefixtures("past")
+async def test_what_the_ledger_cannot_tell_is_said(org: Organization) -> None:
     found = by_policy(org, {"tools_deny": ["*"], "max_output_tokens": 1})
     assert (found["stopped"], found["not_replayed"]) == (0, ["tools_deny"])
     assert found["shortened"] == 3

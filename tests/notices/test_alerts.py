@@ -124,6 +124,18 @@ async def test_drift_and_lost_money_are_told(
     assert (lost["subject"], lost["facts"]["held_nanousd"]) == ("s1", 700)
 
 
+async def test_what_waits_for_a_review_is_told_once(
+    org: Organization, books: Books, pool: Pool
+) -> None:
+    key = org.post("/v1/keys", {"name": "nightly"})
+    review = await books.ask_review(key["id"], 7 * USD)
+    (found,) = await told(org, pool, "review.requested")
+    assert found["subject"] == review
+    assert (found["facts"]["key"], found["facts"]["amount_nanousd"]) == ("nightly", 7 * USD)
+    org.post(f"/v1/reviews/{review}/deny", {}, 200)
+    assert await told(org, pool, "review.requested") == [found]
+
+
 def test_each_event_that_is_looked_for_has_its_question() -> None:
     assert {event.replace(".", "_") for event in RAISED} == set(alerting.SQL)
 

@@ -38,6 +38,11 @@ class Caller:
         """As the record names it."""
         return self.kind if self.member_id is None else f"{self.kind} {self.name}"
 
+    @property
+    def person(self) -> str | None:
+        """The scope that it is itself, where it is somebody."""
+        return self.name if self.kind == "person" else None
+
     def view(self) -> dict[str, Any]:
         return {
             "org_id": self.org_id,

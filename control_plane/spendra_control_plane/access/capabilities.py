@@ -16,6 +16,8 @@ CAPABILITIES: Final = {
     "budgets:ask": "ask for a larger budget",
     "policies:read": "policies",
     "policies:write": "make, change, close policies",
+    "reviews:read": "requests that wait for a review",
+    "reviews:decide": "approve and deny them",
     "providers:read": "provider routes",
     "providers:write": "make, change, remove provider routes and their credentials",
     "prices:read": "prices of your own, and what something costs",
@@ -35,7 +37,14 @@ _READS = frozenset(name for name in CAPABILITIES if name.endswith(":read"))
 ROLES: Final = {
     "owner": frozenset(CAPABILITIES),
     "finance": _READS - {"providers:read", "sidecars:read", "members:read"}
-    | {"budgets:write", "budgets:ask", "prices:write", "record:write", "alerts:write"},
+    | {
+        "budgets:write",
+        "budgets:ask",
+        "reviews:decide",
+        "prices:write",
+        "record:write",
+        "alerts:write",
+    },
     "iam": frozenset(
         {
             "organization:read",
@@ -55,12 +64,24 @@ ROLES: Final = {
         "budgets:ask",
         "keys:write",
         "policies:write",
+        "reviews:decide",
         "providers:write",
         "alerts:write",
     },
     "auditor": _READS,
-    "manager": frozenset({"keys:read", "budgets:read", "budgets:ask", "spend:read"}),
-    "employee": frozenset({"keys:read", "budgets:read", "budgets:ask", "spend:read"}),
+    "manager": frozenset(
+        {
+            "keys:read",
+            "budgets:read",
+            "budgets:ask",
+            "reviews:read",
+            "reviews:decide",
+            "spend:read",
+        }
+    ),
+    "employee": frozenset(
+        {"keys:read", "budgets:read", "budgets:ask", "reviews:read", "spend:read"}
+    ),
 }
 SCOPED: Final = frozenset({"manager", "employee"})
 """Roles that see only what is theirs."""

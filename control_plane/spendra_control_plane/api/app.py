@@ -32,6 +32,7 @@ from spendra_control_plane.api.routes import (
     providers,
     record,
     reports,
+    reviews,
     scopes,
     sidecars,
 )
@@ -45,6 +46,7 @@ ROOMS = (
     budgets,
     budget_requests,
     policies,
+    reviews,
     providers,
     prices,
     record,

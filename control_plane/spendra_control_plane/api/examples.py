@@ -51,6 +51,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "to": "2026-12-01T00:00:00Z",
         "policy": {"scope": {"project": "checkout"}, "rules": {"models_deny": ["gpt-4o"]}},
     },
+    "ReviewDecision": {"note": "once, for the quarterly report", "lasts_s": 3600},
     "ProviderBody": {"base_url": "https://openrouter.ai/api", "models": ["openrouter/*"]},
     "NewPrice": {
         "name": "committed use",

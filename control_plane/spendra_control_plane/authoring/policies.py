@@ -120,8 +120,9 @@ def _view(row: Row) -> dict[str, Any]:
 def _rules_view(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Only what the policy says something about."""
     said = {name: value for name, value in stored.items() if value is not None}
-    if "max_request_nanousd" in said:
-        said |= amount("max_request", said["max_request_nanousd"])
+    for name in ("max_request", "review_above"):
+        if f"{name}_nanousd" in said:
+            said |= amount(name, said[f"{name}_nanousd"])
     return said
 
 

@@ -14,6 +14,7 @@ RAISED: Final = {
     "budget.anomaly": "an hour cost far more than a budget's hours do",
     "spend.overrun": "a provider billed above the worst case that was held",
     "ledger.drift": "Redis differed from Postgres, and was rebuilt",
+    "review.requested": "a request waits for a review",
     "ledger.lost": "a sidecar lost reservations; they stay held until they are ended",
 }
 """Those that a worker looks for."""
@@ -67,6 +68,9 @@ _TITLES: Final = {
     ),
     "budget.requested": (
         "{asked_by} asks for ${wanted_usd}, not ${limit_usd}, for the budget {name!r}: {reason}"
+    ),
+    "review.requested": (
+        "The key {key!r} asks for ${amount_usd} of {model!r}; it waits for a review as {subject}."
     ),
     "spend.overrun": "{subject} billed ${overrun_usd} more than was held, in the hour from {hour}.",
     "ledger.drift": "Balances in Redis differed from the ledger and were rebuilt from it.",

@@ -18,6 +18,7 @@ from spendra._hot import (
     inspect,
     mint_key,
 )
+from spendra.hours import HoursClock
 from spendra.periods import window
 from spendra.providers import Operation, find
 from spendra.snapshot import (
@@ -145,6 +146,7 @@ def _decide(
             provider=question.provider,
             facts=question.facts,
             now_ms=now_ms,
+            closed=HoursClock(policy.policies).closed(now_ms),
         )
     except HotError as error:
         refuse_invalid(f"The request cannot be read: {error}.")

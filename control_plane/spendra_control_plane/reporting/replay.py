@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from spendra.hours import is_open
 from spendra.periods import window
 from spendra.scopes import LABEL_PREFIX
 from spendra.snapshot import BudgetRecord, Rules, Selector
@@ -110,31 +111,23 @@ class _Budget:
 class _Policy:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._lists = list(_lists(rules))
+        self._checks = [*_lists(rules), *_checks(rules)]
         self._rate = _Rate(rules.requests_per_minute)
         self._tokens = _Rate(rules.tokens_per_minute)
         self._ends: list[int] = []
         """When those in flight ended, as a heap."""
 
     def refuses(self, event: Row) -> str | None:
-        rules = self._rules
-        named = next((code for code, refuses in self._lists if refuses(event)), None)
-        if named:
-            return named
-        if any(LABEL_PREFIX + name not in event["facts"] for name in rules.required_labels or ()):
-            return "label_missing"
-        if _above(event["input_tokens"], rules.max_input_tokens):
-            return "input_too_large"
-        if _above(event["reserved_nanousd"], rules.max_request_nanousd):
-            return "request_too_expensive"
-        return self._counted(event)
+        said = next((code for code, refuses in self._checks if refuses(event)), None)
+        return said or self._counted(event)
 
     def passed(self, event: Row) -> bool:
         at_ms = _at_ms(event)
         self._rate.take(at_ms, 1)
         self._tokens.take(at_ms, _tokens(event))
         heapq.heappush(self._ends, ms(event["settled_at"]) or at_ms)
-        return _above(event["output_tokens"], self._rules.max_output_tokens)
+        most = self._rules.max_output_tokens
+        return most is not None and event["output_tokens"] > most
 
     def _counted(self, event: Row) -> str | None:
         at_ms, most = _at_ms(event), self._rules.max_concurrency
@@ -170,13 +163,33 @@ def _lists(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
         (rules.models_allow, "requested_model", "model_not_allowed", False),
         (rules.providers_deny, "provider", "provider_not_allowed", True),
         (rules.providers_allow, "provider", "provider_not_allowed", False),
+        (rules.environments_allow, "environment", "environment_not_allowed", False),
     ):
         if patterns is not None:
             yield code, _list(_globs(patterns), name, denies=denies)
 
 
+def _checks(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
+    hours, blocks = rules.hours, rules.review != "flag"
+    labels = {LABEL_PREFIX + name for name in rules.required_labels or ()}
+    if hours is not None:
+        yield "outside_hours", lambda event: not is_open(hours, _at_ms(event))
+    yield "label_missing", lambda event: not labels <= event["facts"].keys()
+    for code, column, most in (
+        ("input_too_large", "input_tokens", rules.max_input_tokens),
+        ("request_too_expensive", "reserved_nanousd", rules.max_request_nanousd),
+        ("review_required", "reserved_nanousd", rules.review_above_nanousd if blocks else None),
+    ):
+        if most is not None:
+            yield code, _above(column, most)
+
+
 def _list(globs: re.Pattern[str], name: str, *, denies: bool) -> Callable[[Row], bool]:
-    return lambda event: (globs.fullmatch(event[name]) is not None) == denies
+    def refuses(event: Row) -> bool:
+        values = event["facts"].get(name, []) if name == "environment" else [event[name]]
+        return any(globs.fullmatch(value) for value in values) == denies
+
+    return refuses
 
 
 def _globs(patterns: Sequence[str]) -> re.Pattern[str]:
@@ -185,8 +198,8 @@ def _globs(patterns: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(escaped), re.DOTALL)
 
 
-def _above(value: int, most: int | None) -> bool:
-    return most is not None and value > most
+def _above(column: str, most: int) -> Callable[[Row], bool]:
+    return lambda event: event[column] > most
 
 
 def _tokens(event: Row) -> int:
@@ -195,7 +208,8 @@ def _tokens(event: Row) -> int:
 
 
 def _at_ms(event: Row) -> int:
-    return round(event["reserved_at"].timestamp() * 1000)
+    moment: datetime = event["reserved_at"]
+    return round(moment.timestamp() * 1000)
 
 
 @dataclass

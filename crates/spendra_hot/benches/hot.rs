@@ -137,6 +137,8 @@ fn inspect_and_decide_4_kb(bencher: Bencher<'_, '_>) {
             now_ms: 0,
             body_tokens: None,
             tier: None,
+            closed: &[],
+            granted_nanousd: None,
         };
         tree.decide(&request, &prices).unwrap()
     });

@@ -33,6 +33,10 @@ struct Case {
     body: Value,
     #[serde(default)]
     body_tokens: Option<u64>,
+    #[serde(default)]
+    closed: Vec<String>,
+    #[serde(default)]
+    granted_nanousd: Option<u64>,
     expect: Map<String, Value>,
 }
 
@@ -72,6 +76,8 @@ fn decide(case: &Case, tree: &PolicyTree, prices: &FlatPrices) -> Decision {
         now_ms: 0,
         body_tokens: case.body_tokens,
         tier: None,
+        closed: &case.closed,
+        granted_nanousd: case.granted_nanousd,
     };
     tree.decide(&request, prices).unwrap()
 }
@@ -149,6 +155,8 @@ fn messages_say_what_to_do() {
         facts: BTreeMap::new(),
         body,
         body_tokens: None,
+        closed: Vec::new(),
+        granted_nanousd: None,
         expect: Map::new(),
     };
     let message = |body: Value| decide(&case(body), &tree, &prices).message;
@@ -202,6 +210,8 @@ fn a_header_of_no_dimension_is_an_error() {
         now_ms: 0,
         body_tokens: None,
         tier: None,
+        closed: &[],
+        granted_nanousd: None,
     };
     let prices: FlatPrices = serde_json::from_str("{}").unwrap();
     assert!(

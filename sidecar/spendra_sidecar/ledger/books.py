@@ -14,7 +14,14 @@ from spendra_sidecar.ledger.balances import OpenHold, Rebuild, Total
 from spendra_sidecar.ledger.calls import Claimed
 from spendra_sidecar.ledger.journal import Row
 from spendra_sidecar.ledger.open_journal import Opened
-from spendra_sidecar.ledger.words import Account, Claim, Pending, Reservation, Settled
+from spendra_sidecar.ledger.words import (
+    Account,
+    Claim,
+    Pending,
+    Reservation,
+    Reviewed,
+    Settled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -219,6 +226,25 @@ class Books:
                 "SELECT * FROM spendra.find_pending($1, $2, $3)", self._org_id, provider, identity
             )
         return None if record is None else _pending(provider, record)
+
+    async def ask_review(
+        self, decision_id: "UUID", key_id: str, policy_id: str, provider: str, model: str,
+        nanousd: int, facts: str,
+    ) -> Reviewed:  # fmt: skip
+        """Use up an approval that fits, or leave a request for one."""
+        async with self._asking.use() as connection:
+            record = await connection.fetchrow(
+                "SELECT * FROM spendra.ask_review($1, $2, $3, $4, $5, $6, $7, $8)",
+                self._org_id, decision_id, key_id, policy_id, provider, model, nanousd, facts,
+            )  # fmt: skip
+        return Reviewed(*record)
+
+    async def give_review_back(self, request_id: str, decision_id: "UUID") -> None:
+        async with self._asking.use() as connection:
+            await connection.execute(
+                "SELECT spendra.give_review_back($1, $2, $3)",
+                self._org_id, request_id, decision_id,
+            )  # fmt: skip
 
     async def record_refusals(self, rows: Sequence[tuple[Any, ...]]) -> None:
         columns = zip(*rows, strict=True)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from spendra_sidecar.ledger.balances import Balances
 from spendra_sidecar.ledger.books import Books, BooksRefusedError, BooksUnavailableError, Written
@@ -38,6 +39,7 @@ from spendra_sidecar.ledger.words import (
     Outcome,
     Pending,
     Reservation,
+    Reviewed,
     StoresAwayError,
     Verdict,
 )
@@ -160,6 +162,20 @@ class Ledger:
         except BooksUnavailableError as error:
             _log.warning("a later answer was not looked at: %s", error)
             return None
+
+    async def ask_review(self, *asked: Any) -> Reviewed:
+        """As `Books.ask_review`. Raises LedgerUnavailableError."""
+        try:
+            return await self._books.ask_review(*asked)
+        except BooksUnavailableError as error:
+            raise LedgerUnavailableError(str(error)) from error
+
+    async def give_review_back(self, request_id: str, decision_id: UUID) -> None:
+        """An approval whose request did not leave; never raises."""
+        try:
+            await self._books.give_review_back(request_id, decision_id)
+        except BooksUnavailableError as error:
+            _log.warning("the approval %s is used up, though nothing left: %s", request_id, error)
 
     def refuse(self, row: tuple[Any, ...]) -> None:
         """Record a refusal in the background; losing one loses no money."""

@@ -98,6 +98,17 @@ class Pending(NamedTuple):
     reservation: Reservation
 
 
+class Reviewed(NamedTuple):
+    """What is known of a request that somebody has to look at."""
+
+    state: str
+    """`approved`: this request may go; `waiting` or `denied`: it may not."""
+    request_id: str
+    nanousd: int
+    """An approval is good for so much."""
+    note: str | None
+
+
 class Held(NamedTuple):
     """`taken_nanousd`: settled + held of each account, this hold included, in order."""
 

@@ -19,11 +19,12 @@ from spendra_sidecar.ledger.words import (
     Limit,
     Limited,
     Reservation,
+    Reviewed,
     StalePolicy,
     Verdict,
     WrongPeriod,
 )
-from spendra_sidecar.serving import budget_refusals, judging, repeats
+from spendra_sidecar.serving import budget_refusals, judging, repeats, reviews
 from spendra_sidecar.serving.authentication import Authentication
 from spendra_sidecar.serving.batches.batches import Batches
 from spendra_sidecar.serving.batches.judged import judge as judge_batch
@@ -57,6 +58,14 @@ class Admissions:
 
     async def admit(self, call: Call, before: Admission | None = None) -> Admission:
         """Raises Refusal; then nothing is held. `before`: the attempt after which this comes."""
+        try:
+            return await self._admit(call, before)
+        except Refusal:
+            if call.grant is not None and before is None:
+                await self._ledger.give_review_back(call.grant.request_id, call.decision_id)
+            raise
+
+    async def _admit(self, call: Call, before: Admission | None) -> Admission:
         live = self._authentication.snapshot()
         for _ in range(_JUDGEMENTS):
             live, principal = await self._authentication.authenticate(call, live)
@@ -89,30 +98,37 @@ class Admissions:
         self, call: Call, live: Live, principal: Principal, before: Admission | None
     ) -> tuple[Judged, list[Choice]]:
         """The judgement of the next choice, and what is left after it."""
-        if call.match.operation.treatment == "batch":
-            return await self._judge_batch(call, live, principal), []
-        if before is None:
-            found = judging.choices(call, live, self._breakers)
-        else:
-            found = judging.renewed(call, live, before.spare)
-        judged = judging.judge(call, live, principal, found[0], self._now_ms())
+        found = await self._choices(call, live, before)
+        judged = await self._judged(call, live, principal, found[0])
+        if judged.decision.reason == reviews.REQUIRED and not judged.has_ceiling:
+            call.grant = await self._reviewed(call, judged, principal)
+            judged = await self._judged(call, live, principal, found[0])
         self._check(call, judged)
         return judged, found[1:]
 
-    async def _judge_batch(self, call: Call, live: Live, principal: Principal) -> Judged:
-        """In a thread of its own: a batch may have tens of thousands of requests."""
+    async def _choices(self, call: Call, live: Live, before: Admission | None) -> list[Choice]:
+        if before is not None:
+            return judging.renewed(call, live, before.spare)
+        if call.match.operation.treatment != "batch":
+            return judging.choices(call, live, self._breakers)
         choice = judging.batch_choice(call, live)
         if choice is None:
-            choices = judging.choices(call, live, self._breakers)
-            judged = judging.judge(call, live, principal, choices[0], self._now_ms())
-        else:
-            if call.parts is None:
-                call.parts = await self._batches.requests(call, choice)
-            judged = await asyncio.to_thread(
-                judge_batch, call, live, principal, choice, self._now_ms()
-            )
-        self._check(call, judged)
-        return judged
+            return judging.choices(call, live, self._breakers)[:1]
+        if call.parts is None:
+            call.parts = await self._batches.requests(call, choice)
+        return [choice]
+
+    async def _judged(self, call: Call, live: Live, principal: Principal, choice: Choice) -> Judged:
+        """A batch in a thread of its own: it may have tens of thousands of requests."""
+        if call.parts is None:
+            return judging.judge(call, live, principal, choice, self._now_ms())
+        return await asyncio.to_thread(judge_batch, call, live, principal, choice, self._now_ms())
+
+    async def _reviewed(self, call: Call, judged: Judged, principal: Principal) -> Reviewed:
+        try:
+            return await reviews.ask(self._ledger, call, judged, principal.key_id)
+        except Refusal as refusal:
+            raise self._recorded(call, judged, refusal, ()) from None
 
     def _check(self, call: Call, judged: Judged) -> None:
         refusal = judging.refusal(call, judged)

@@ -11,7 +11,7 @@ from granian.rsgi import HTTPProtocol, Scope
 from spendra._hot import Decision, Inspected
 from spendra.ids import uuid7
 from spendra.providers import Match, Operation
-from spendra_sidecar.ledger.words import Held, Reservation
+from spendra_sidecar.ledger.words import Held, Reservation, Reviewed
 from spendra_sidecar.serving import answers, protocols, refusals
 from spendra_sidecar.serving.batches.asked import Part
 from spendra_sidecar.serving.refusals import Refusal
@@ -37,6 +37,8 @@ class Call:
     parts: list[Part] | None = None
     """The requests of a batch."""
     repeat: Repeat | None = None
+    grant: Reviewed | None = None
+    """The approval that lets it through."""
     inspected: Inspected | None = None
     """As `match.operation` reads it."""
     waited_ns: int = 0

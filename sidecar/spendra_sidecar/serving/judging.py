@@ -81,6 +81,8 @@ def judge(call: Call, live: Live, principal: Principal, choice: Choice, now_ms: 
         now_ms=now_ms,
         model=catalog_model or None,
         body_tokens=call.body_tokens,
+        closed=live.hours.closed(now_ms),
+        granted_nanousd=None if call.grant is None else call.grant.nanousd,
     )
     if _NUL in decision.facts:
         msg = "The model, or a label, holds a NUL character; it cannot be booked."

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 from spendra import snapshot as wire
 from spendra._hot import HotError, KeyRing, KeyShard, PolicyTree, PriceBook
+from spendra.hours import HoursClock
 from spendra.ids import account_id
 from spendra.periods import Window, window
 from spendra_sidecar.ledger.words import Account
@@ -40,6 +42,20 @@ class BudgetClock:
         return Account(identity, budget, limit, versioned_limit, found.start_s, found.end_s)
 
 
+class _Policy(NamedTuple):
+    """What the policy segment says."""
+
+    policies: PolicyTree
+    budgets: list[BudgetClock]
+    hours: HoursClock
+
+    @classmethod
+    def load(cls, segment: bytes) -> Self:
+        said = wire.decode(segment, wire.PolicySegment)
+        budgets = [BudgetClock(budget) for budget in said.budgets]
+        return cls(PolicyTree.load(segment), budgets, HoursClock(said.policies))
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """Everything a request is decided with, of one version, swapped whole."""
@@ -50,6 +66,7 @@ class Live:
     policies: PolicyTree
     prices: PriceBook
     budgets: list[BudgetClock]
+    hours: HoursClock
     routes: Routes
     source: wire.Snapshot
     shards: dict[str, KeyShard]
@@ -78,21 +95,18 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             for name in segments
             if wire.KEYS(name)
         }
-        same = kept("policy")
+        policy = kept("policy") or _Policy.load(segments["policy"])
         return Live(
             org_id=source.manifest.org_id,
             version=source.manifest.version,
             keys=KeyRing(list(shards.values()), bytes.fromhex(secrets.key_pepper)),
-            policies=same.policies if same else PolicyTree.load(segments["policy"]),
+            policies=policy.policies,
             prices=book.prices if (book := kept("prices")) else PriceBook.load(segments["prices"]),
-            budgets=same.budgets if same else _clocks(segments["policy"]),
+            budgets=policy.budgets,
+            hours=policy.hours,
             routes=Routes(secrets.routes),
             source=source,
             shards=shards,
         )
     except HotError as error:
         raise wire.SnapshotError(str(error)) from error
-
-
-def _clocks(segment: bytes) -> list[BudgetClock]:
-    return [BudgetClock(budget) for budget in wire.decode(segment, wire.PolicySegment).budgets]

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+import msgspec
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from spendra.snapshot import Rules
+from spendra.hours import DAYS
+from spendra.snapshot import Day, Rules
 from spendra_control_plane.api.bodies.budgets import NewBudget
 from spendra_control_plane.api.bodies.keys import Environment, KeyScope
 from spendra_control_plane.api.bodies.words import (
@@ -17,8 +19,32 @@ from spendra_control_plane.api.bodies.words import (
     ScopeSelector,
     Tokens,
     Word,
+    Zone,
 )
 from spendra_control_plane.authoring.selectors import read_selector
+
+Clock = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
+"""Local time, `HH:MM`; `24:00` is the end of the day."""
+
+
+class OpenBody(Body):
+    days: Annotated[list[Day], Field(min_length=1)] = Field(default_factory=lambda: list(DAYS))
+    opens: Clock = "00:00"
+    closes: Clock = "24:00"
+
+    @model_validator(mode="after")
+    def _is_open_sometimes(self) -> Self:
+        if self.opens >= self.closes:
+            msg = "'closes' must be later than 'opens'; write a night as two entries"
+            raise ValueError(msg)
+        return self
+
+
+class HoursBody(Body):
+    """When requests are let through, by the clocks of a time zone."""
+
+    timezone: Zone = "UTC"
+    open: Annotated[list[OpenBody], Field(min_length=1)]
 
 
 class RulesBody(Body):
@@ -39,18 +65,26 @@ class RulesBody(Body):
     max_concurrency: Tokens | None = None
     default_output_tokens: Tokens | None = None
     unlimited_output: Literal["cap", "watch", "model"] | None = None
+    environments_allow: Globs | None = None
+    hours: HoursBody | None = None
+    review_above_usd: RequestDollars | None = None
+    review: Literal["block", "flag"] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if all(getattr(self, name) is None for name in type(self).model_fields):
             msg = f"a policy needs a rule; the rules are {', '.join(type(self).model_fields)}"
             raise ValueError(msg)
+        if self.review is not None and self.review_above_usd is None:
+            msg = "'review' says what happens above 'review_above_usd'; give that too"
+            raise ValueError(msg)
         return self
 
     def rules(self) -> Rules:
         said = self.model_dump()
-        said["max_request_nanousd"] = said.pop("max_request_usd")
-        return Rules(**said)
+        for name in ("max_request", "review_above"):
+            said[f"{name}_nanousd"] = said.pop(f"{name}_usd")
+        return msgspec.convert(said, Rules)
 
 
 class NewPolicy(Body):
@@ -99,6 +133,13 @@ class Replay(Body):
             msg = "'to' must be later than 'from'"
             raise ValueError(msg)
         return self
+
+
+class ReviewDecision(Body):
+    """Good for `lasts_s` seconds."""
+
+    note: Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000)] = ""
+    lasts_s: Annotated[int, Field(ge=1, le=30 * 86400)] = 86400
 
 
 def _facts(written: dict[str, str]) -> dict[str, str]:

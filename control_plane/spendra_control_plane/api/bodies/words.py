@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -91,6 +92,13 @@ def _selector(written: dict[str, str | list[str]]) -> dict[str, str | list[str]]
     return written
 
 
+def _zone(written: str) -> str:
+    if written not in available_timezones():
+        msg = f"{written!r} is not a time zone; write one like 'Europe/Zurich' or 'UTC'"
+        raise ValueError(msg)
+    return ZoneInfo(written).key
+
+
 Name = Annotated[
     str,
     StringConstraints(
@@ -105,6 +113,7 @@ Dollars = Annotated[
 RequestDollars = Annotated[Dollars, AfterValidator(one_amount)]
 Globs = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], AfterValidator(_globs)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment)]
+Zone = Annotated[str, AfterValidator(_zone)]
 Tokens = Annotated[int, Field(gt=0, le=LARGEST_TOKENS)]
 ScopeSelector = Annotated[dict[str, str | list[str]], AfterValidator(_selector)]
 

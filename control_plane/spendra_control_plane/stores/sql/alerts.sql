@@ -124,3 +124,11 @@ SELECT sidecar_id AS subject, NULL AS budget_id,
 FROM spendra.reservations
 WHERE org_id = $1 AND state = 'lost'
 GROUP BY sidecar_id, 3;
+
+-- name: review_requested
+-- Each once.
+SELECT r.id AS subject, NULL AS budget_id, r.id AS period,
+    jsonb_build_object('key', k.name, 'model', r.model, 'amount_nanousd', r.amount_nanousd,
+        'decision_id', r.decision_id) AS facts
+FROM spendra.review_requests_now r JOIN spendra.keys k ON k.org_id = r.org_id AND k.id = r.key_id
+WHERE r.org_id = $1 AND r.state = 'waiting';

@@ -76,6 +76,8 @@ fn decide(segment: &[u8]) {
         now_ms: 0,
             body_tokens: None,
             tier: None,
+        closed: &[],
+        granted_nanousd: None,
     };
     let decision = tree.decide(&request, &SOUND.prices).expect("sound facts");
     assert!(decision.allowed() || !decision.message.is_empty());

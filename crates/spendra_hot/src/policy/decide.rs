@@ -7,6 +7,7 @@ use super::decision::Decision;
 use super::detail::{Detail, Dollars};
 use super::facts::Facts;
 use super::prices::{Prices, Quote};
+use super::segment::Review;
 use super::tree::{Policy, PolicyTree};
 use crate::error::Unusable;
 use crate::inspect::Inspected;
@@ -31,6 +32,10 @@ pub struct Request<'a> {
     pub body_tokens: Option<u64>,
     /// The only service tier it may be billed at, where that is sure.
     pub tier: Option<&'a str>,
+    /// Policies whose hours do not hold now.
+    pub closed: &'a [String],
+    /// What a reviewer has approved of, if anything.
+    pub granted_nanousd: Option<u64>,
 }
 
 impl PolicyTree {
@@ -127,6 +132,8 @@ impl Decision {
             self.hear_names(policy, &provider, &model);
             self.hear_tools(policy, &tools);
             self.hear_labels(policy, facts);
+            self.hear_environment(policy, &key.environment);
+            self.hear_hours(policy, request.closed);
             self.hear_limits(policy);
         }
     }
@@ -158,6 +165,32 @@ impl Decision {
         }
         for policy in policies {
             self.hear_tokens(policy);
+        }
+        for policy in policies {
+            self.hear_review(policy, request.granted_nanousd);
+        }
+    }
+
+    /// After all other rules: nobody is asked about a request that would not pass anyway.
+    fn hear_review(&mut self, policy: &Policy, granted_nanousd: Option<u64>) {
+        const RULE: &str = "review_above_nanousd";
+        let (cost, rules) = (self.reserved_nanousd, &policy.rules);
+        let Some(above) = rules.review_above_nanousd.filter(|above| cost > *above) else {
+            return;
+        };
+        let reviewed = Detail::Reviewed { cost, above };
+        if rules.review == Review::Flag {
+            self.flag(&policy.id, RULE, reviewed);
+        } else if granted_nanousd.is_some_and(|granted| cost <= granted) {
+            self.allow(&policy.id, RULE, reviewed);
+        } else if self.allowed() {
+            let detail = format!(
+                "this request can cost {}, and {} asks for a review above {}",
+                Dollars(cost),
+                policy.id,
+                Dollars(above)
+            );
+            self.refuse("review_required", &policy.id, RULE, &detail);
         }
     }
 

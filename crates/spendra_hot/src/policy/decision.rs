@@ -11,6 +11,8 @@ pub enum Verdict {
     Refuse,
     /// It set or lowered a number.
     Limit,
+    /// It passed, and somebody should know.
+    Flag,
 }
 
 impl Verdict {
@@ -19,6 +21,7 @@ impl Verdict {
             Self::Allow => "allow",
             Self::Refuse => "refuse",
             Self::Limit => "limit",
+            Self::Flag => "flag",
         }
     }
 }
@@ -81,12 +84,25 @@ impl Decision {
         self.reason.is_empty()
     }
 
+    /// What the caller of a request that passes should know; empty where that is nothing.
+    pub fn warning(&self) -> String {
+        let cap = self.output_cap.filter(|_| self.write_cap);
+        let cap = cap.map(|cap| format!("each answer is limited to {cap} output tokens"));
+        let flags = self.reasons.iter().filter(|it| it.verdict == Verdict::Flag);
+        let flags = flags.map(Reason::detail);
+        cap.into_iter().chain(flags).collect::<Vec<_>>().join("; ")
+    }
+
     pub(super) fn allow(&mut self, speaker: &Arc<str>, rule: &'static str, detail: Detail) {
         self.speak(speaker, rule, Verdict::Allow, detail);
     }
 
     pub(super) fn limit(&mut self, speaker: &Arc<str>, rule: &'static str, detail: Detail) {
         self.speak(speaker, rule, Verdict::Limit, detail);
+    }
+
+    pub(super) fn flag(&mut self, speaker: &Arc<str>, rule: &'static str, detail: Detail) {
+        self.speak(speaker, rule, Verdict::Flag, detail);
     }
 
     pub(super) fn refuse(

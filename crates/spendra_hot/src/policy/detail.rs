@@ -28,6 +28,10 @@ pub(super) enum Detail {
         most: u64,
         what: &'static str,
     },
+    Reviewed {
+        cost: u64,
+        above: u64,
+    },
 }
 
 impl fmt::Display for Detail {
@@ -54,6 +58,12 @@ impl fmt::Display for Detail {
             }
             Self::Unlimited(what) => write!(out, "{what} where the caller sets no limit"),
             Self::Limit { most, what } => write!(out, "{most} {what}"),
+            Self::Reviewed { cost, above } => write!(
+                out,
+                "can cost {}; above {} it is for review",
+                Dollars(*cost),
+                Dollars(*above)
+            ),
         }
     }
 }

@@ -77,6 +77,23 @@ impl Decision {
         }
     }
 
+    pub(super) fn hear_environment(&mut self, policy: &Policy, environment: &str) {
+        let list = List {
+            rule: "environments_allow",
+            code: "environment_not_allowed",
+            what: "environment",
+            globs: policy.rules.environments_allow.as_ref(),
+        };
+        self.allow_only(&policy.id, &list, &environment.into());
+    }
+
+    pub(super) fn hear_hours(&mut self, policy: &Policy, closed: &[String]) {
+        if closed.iter().any(|id| **id == *policy.id) {
+            let detail = format!("{} allows requests in its hours only", policy.id);
+            self.refuse("outside_hours", &policy.id, "hours", &detail);
+        }
+    }
+
     /// What is counted where all sidecars meet.
     pub(super) fn hear_limits(&mut self, policy: &Policy) {
         let rules = &policy.rules;

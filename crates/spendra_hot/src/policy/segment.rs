@@ -87,6 +87,17 @@ impl Unlimited {
     }
 }
 
+/// What becomes of a request that somebody should look at.
+#[derive(Deserialize, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Review {
+    /// It waits for an approval.
+    #[default]
+    Block,
+    /// It passes, and says so.
+    Flag,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RulesRecord {
@@ -105,4 +116,10 @@ pub(super) struct RulesRecord {
     pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
     pub unlimited_output: Option<Unlimited>,
+    pub environments_allow: Option<Vec<String>>,
+    /// Which of the policies are closed now is said with each request.
+    #[serde(rename = "hours")]
+    _hours: Option<serde::de::IgnoredAny>,
+    pub review_above_nanousd: Option<u64>,
+    pub review: Option<Review>,
 }

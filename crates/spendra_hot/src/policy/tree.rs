@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::facts::Facts;
-use super::segment::{PolicyRecord, PolicySegment, RulesRecord, Unlimited};
+use super::segment::{PolicyRecord, PolicySegment, Review, RulesRecord, Unlimited};
 use super::selector::Selector;
 use crate::error::Unusable;
 use crate::glob::Globs;
@@ -40,6 +40,9 @@ pub(super) struct Rules {
     pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
     pub unlimited_output: Option<Unlimited>,
+    pub environments_allow: Option<Globs>,
+    pub review_above_nanousd: Option<u64>,
+    pub review: Review,
 }
 
 impl PolicyTree {
@@ -107,6 +110,9 @@ impl Rules {
             max_concurrency: record.max_concurrency,
             default_output_tokens: record.default_output_tokens,
             unlimited_output: record.unlimited_output,
+            environments_allow: globs(&record.environments_allow),
+            review_above_nanousd: record.review_above_nanousd,
+            review: record.review.unwrap_or_default(),
         }
     }
 }

@@ -63,12 +63,7 @@ impl Decision {
 
     #[getter]
     fn warning(&self) -> String {
-        match self.0.output_cap {
-            Some(cap) if self.0.write_cap => {
-                format!("each answer is limited to {cap} output tokens")
-            }
-            _ => String::new(),
-        }
+        self.0.warning()
     }
 
     #[getter]
@@ -151,7 +146,7 @@ impl PolicyTree {
         tree.map(Self).map_err(hot_error)
     }
 
-    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None, service_tier=None))]
+    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None, service_tier=None, closed=Vec::new(), granted_nanousd=None))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn decide(
         &self,
@@ -164,6 +159,8 @@ impl PolicyTree {
         body_tokens: Option<u64>,
         model: Option<&str>,
         service_tier: Option<&str>,
+        closed: Vec<String>,
+        granted_nanousd: Option<u64>,
     ) -> PyResult<Decision> {
         let request = policy::Request {
             principal: &principal.0,
@@ -174,6 +171,8 @@ impl PolicyTree {
             now_ms,
             body_tokens,
             tier: service_tier,
+            closed: &closed,
+            granted_nanousd,
         };
         self.0
             .decide(&request, &prices.0)

@@ -57,6 +57,8 @@ def _one(
         now_ms=now_ms,
         model=route.asked_as(model) or None,
         service_tier=TIER,
+        closed=live.hours.closed(now_ms),
+        granted_nanousd=None if call.grant is None else call.grant.nanousd,
     )
     return Judged(
         live, inspected, route, choice.operation, model, route.asked_as(model), decision,
