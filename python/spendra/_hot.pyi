@@ -285,7 +285,7 @@ class PolicyTree:
         body_tokens: int | None = None,
         model: str | None = None,
         service_tier: str | None = None,
-        closed: Sequence[str] = (),
+        closed: Sequence[str] | None = None,
         granted_nanousd: int | None = None,
     ) -> Decision:
         """`facts` are what the request's headers add: dimension to value (`project`, `run`,

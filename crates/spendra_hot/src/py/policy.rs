@@ -146,7 +146,7 @@ impl PolicyTree {
         tree.map(Self).map_err(hot_error)
     }
 
-    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None, service_tier=None, closed=Vec::new(), granted_nanousd=None))]
+    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None, service_tier=None, closed=None, granted_nanousd=None))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn decide(
         &self,
@@ -159,7 +159,7 @@ impl PolicyTree {
         body_tokens: Option<u64>,
         model: Option<&str>,
         service_tier: Option<&str>,
-        closed: Vec<String>,
+        closed: Option<Vec<String>>,
         granted_nanousd: Option<u64>,
     ) -> PyResult<Decision> {
         let request = policy::Request {
@@ -171,7 +171,7 @@ impl PolicyTree {
             now_ms,
             body_tokens,
             tier: service_tier,
-            closed: &closed,
+            closed: closed.as_deref().unwrap_or_default(),
             granted_nanousd,
         };
         self.0
