@@ -77,7 +77,8 @@ async def _caller(plane: InPlane, request: Request, token: Bearer, reason: Reaso
     caller = await caller_of(plane.pool, token)
     if caller is None:
         _refuse_unknown(plane, request, "This token is unknown, expired or revoked.")
-    act_as(Acting(caller.actor, caller.token_id, request.state.request_id, reason or ""))
+    said = (caller.token_id, request.state.request_id, reason or "")
+    act_as(Acting(caller.actor, caller.org_id, *said))
     return caller
 
 
@@ -85,6 +86,7 @@ async def _sidecar(plane: InPlane, request: Request, token: Bearer) -> SidecarCa
     org_id = await organizations.org_of_sidecar(plane.pool, token)
     if org_id is None:
         _refuse_unknown(plane, request, "This sidecar token is unknown or revoked.")
+    act_as(Acting("sidecar", org_id, request_id=request.state.request_id))
     return SidecarCaller(org_id, token)
 
 

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Acting:
-    """`reason` is what the caller gave, empty for none."""
+    """`org_id`: of the rows that may be seen and changed, empty for those of all organizations.
+
+    `reason` is what the caller gave, empty for none.
+    """
 
     actor: str
+    org_id: str = ""
     token_id: str = ""
     request_id: str = ""
     reason: str = ""

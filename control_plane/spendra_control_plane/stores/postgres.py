@@ -54,6 +54,13 @@ StoreError = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErr
 UniqueViolation: type[Exception] = asyncpg.UniqueViolationError
 
 
+class _Connection(asyncpg.Connection):  # type: ignore[misc]
+    """Its role too is given up when it goes back to the pool."""
+
+    def get_reset_query(self) -> str:
+        return f"{super().get_reset_query()}\nRESET ROLE;"
+
+
 async def open_pool(database_url: str, *, largest: int = 10) -> Pool:
     """Raises one of StoreError when Postgres does not answer within CONNECT_TIMEOUT_S."""
     pool = await asyncpg.create_pool(
@@ -62,6 +69,7 @@ async def open_pool(database_url: str, *, largest: int = 10) -> Pool:
         max_size=largest,
         init=_prepare,
         setup=_tell,
+        connection_class=_Connection,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=COMMAND_TIMEOUT_S,
     )
@@ -100,7 +108,7 @@ async def _tell(connection: Any) -> None:
     """The pool resets it when the connection comes back."""
     who = acting()
     if who is not None:
-        said = (who.actor, who.token_id, who.request_id, who.reason)
+        said = (who.actor, who.token_id, who.request_id, who.reason, who.org_id)
         await connection.fetchrow(_ACT, *said)
 
 

@@ -1,7 +1,9 @@
 -- name: act
 -- Of this connection, until it goes back to the pool.
 SELECT set_config('spendra.actor', $1, false), set_config('spendra.token_id', $2, false),
-    set_config('spendra.request_id', $3, false), set_config('spendra.reason', $4, false);
+    set_config('spendra.request_id', $3, false), set_config('spendra.reason', $4, false),
+    set_config('spendra.org_id', $5, false),
+    set_config('role', CASE $5 WHEN '' THEN 'none' ELSE 'spendra_tenant' END, false);
 
 -- name: page
 SELECT id, happened_at, actor, token_id, request_id, reason, action, what, subject, before, after

@@ -1,6 +1,18 @@
 -- What sidecars and the worker may do to the ledger. Every function is the whole of one
 -- transaction's work, so that a pooler in transaction mode serves.
 
+-- Functions with rights of their own act for the organization that they are told: inside a
+-- tenant's session that must be the tenant's.
+CREATE FUNCTION spendra.require_own(p_org text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_org IS DISTINCT FROM
+        coalesce(nullif(current_setting('spendra.org_id', true), ''), p_org)
+    THEN
+        RAISE EXCEPTION 'organization % is not the one of this session', p_org
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END $$;
+
 CREATE FUNCTION spendra.ledger_lock(p_org text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN hashtextextended('spendra ledger ' || p_org, 0);
@@ -303,6 +315,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
         FROM reservations r CROSS JOIN LATERAL unnest(r.account_ids) AS u(id)
         WHERE r.org_id = p_org GROUP BY u.id) h ON h.id = a.account_id
     WHERE a.org_id = p_org AND a.account_id = ANY (p_accounts)
+        AND p_org = coalesce(nullif(current_setting('spendra.org_id', true), ''), p_org)
 $$;
 
 -- Whether a selector (dimension to accepted values) matches facts (dimension to values).
@@ -433,6 +446,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
 DECLARE
     since timestamptz;
 BEGIN
+    PERFORM require_own(p_org);
     PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
     UPDATE organizations
     SET frozen_at = CASE WHEN p_frozen THEN COALESCE(frozen_at, now()) END,

@@ -41,6 +41,7 @@ CREATE FUNCTION spendra.adjust(
 DECLARE
     batch bigint;
 BEGIN
+    PERFORM require_own(p_org);
     PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
     IF EXISTS (SELECT FROM adjustments WHERE org_id = p_org AND adjustment_id = p_id) THEN
         RETURN p_id;
@@ -75,6 +76,7 @@ DECLARE
     event spend_events;
     change bigint := p_amount;
 BEGIN
+    PERFORM require_own(p_org);
     PERFORM pg_advisory_xact_lock(ledger_lock(p_org));
     SELECT * INTO STRICT event FROM spend_events e
     WHERE e.org_id = p_org AND e.reservation_id = p_reservation;
@@ -126,7 +128,7 @@ END $$;
 -- slept may send what it reserved until it is a lease old. 15 s: the default, where none is known.
 CREATE FUNCTION spendra.endable_at(p_org text, p_sidecar text, p_lost_at timestamptz)
 RETURNS timestamptz
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, spendra AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
     SELECT p_lost_at + make_interval(secs => COALESCE(
         (SELECT lease_s FROM sidecar_leases WHERE org_id = p_org AND sidecar_id = p_sidecar), 15))
 $$;
@@ -140,6 +142,7 @@ DECLARE
     model text;
     outcome text := CASE WHEN p_cost IS NULL THEN 'voided' ELSE 'posted' END;
 BEGIN
+    PERFORM require_own(p_org);
     SELECT r.requested_model INTO model FROM reservations r
     WHERE r.org_id = p_org AND r.reservation_id = p_reservation AND r.state = 'lost'
       AND endable_at(p_org, r.sidecar_id, r.lost_at) <= now() FOR UPDATE;
