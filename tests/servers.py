@@ -19,6 +19,7 @@ from redis.exceptions import ResponseError
 from spendra.command.processes.child import Program
 from spendra.command.stores import postgres, valkey
 from spendra.schema import migrations
+from spendra_control_plane.migrate import render
 
 READY_WITHIN_S = 30.0
 
@@ -81,9 +82,8 @@ class Postgres(Server):
         return self.url.rpartition("/")[0] + "/" + name
 
     def install(self, url: str) -> str:
-        """Spendra's schema in an empty database; the same URL."""
-        schema = ["CREATE SCHEMA IF NOT EXISTS spendra;", *(each.sql for each in migrations())]
-        self.psql(url, "\n".join(schema))
+        """Spendra's schema in an empty database, as `spendra migrate --print` writes it; its URL."""
+        self.psql(url, render(migrations()))
         return url
 
     def psql(self, url: str, sql: str) -> None:
