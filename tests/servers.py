@@ -82,7 +82,7 @@ class Postgres(Server):
         return self.url.rpartition("/")[0] + "/" + name
 
     def install(self, url: str) -> str:
-        """Spendra's schema in an empty database, as `spendra migrate --print` writes it; its URL."""
+        """Spendra's schema in an empty database, as `spendra migrate --print` writes it."""
         self.psql(url, render(migrations()))
         return url
 

@@ -3,6 +3,8 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 EXIT_BAD_CONFIGURATION = 64
 EXIT_STORE_UNAVAILABLE = 69
@@ -20,7 +22,11 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """`admin_token` is the bootstrap token; `master_key` is 32 bytes; `catalog` is a path."""
+    """`admin_token` is the bootstrap token; `master_key` is 32 bytes; `catalog` is a path.
+
+    `public_url` is where browsers reach the control plane: scheme and host, no path.
+    `dns_server` None is the machine's own.
+    """
 
     database_url: str = field(repr=False)
     redis_url: str = field(repr=False)
@@ -28,6 +34,8 @@ class Configuration:
     master_key: bytes = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 4142
+    public_url: str = "http://127.0.0.1:4142"
+    dns_server: tuple[str, int] | None = None
     requests_per_minute: int = 6000
     failures_per_minute: int = 60
     catalog: str = ""
@@ -36,13 +44,17 @@ class Configuration:
 
 def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Raises ConfigurationError for the first setting that is missing or wrong."""
+    host = environ.get("SPENDRA_CONTROL_PLANE_HOST") or "127.0.0.1"
+    port = _port(environ.get("SPENDRA_CONTROL_PLANE_PORT") or "4142")
     return Configuration(
         database_url=database_url(environ),
         redis_url=_url(environ, "SPENDRA_REDIS_URL", _REDIS_SCHEMES),
         admin_token=_admin_token(_required(environ, "SPENDRA_ADMIN_TOKEN")),
         master_key=master_key(_required(environ, "SPENDRA_MASTER_KEY")),
-        host=environ.get("SPENDRA_CONTROL_PLANE_HOST") or "127.0.0.1",
-        port=_port(environ.get("SPENDRA_CONTROL_PLANE_PORT") or "4142"),
+        host=host,
+        port=port,
+        public_url=_public_url(environ.get("SPENDRA_PUBLIC_URL") or f"http://{host}:{port}"),
+        dns_server=_dns_server(environ.get("SPENDRA_DNS_SERVER", "")),
         requests_per_minute=_pace(environ, "SPENDRA_API_REQUESTS_PER_MINUTE", "6000"),
         failures_per_minute=_pace(environ, "SPENDRA_API_FAILURES_PER_MINUTE", "60"),
         catalog=environ.get("SPENDRA_CATALOG", ""),
@@ -90,6 +102,28 @@ def master_key(text: str) -> bytes:
         )
         raise ConfigurationError(msg)
     return key
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/"):
+        msg = (
+            "SPENDRA_PUBLIC_URL must be the address that browsers use, such as "
+            f"https://spendra.example.com, not {text!r}."
+        )
+        raise ConfigurationError(msg)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _dns_server(text: str) -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    try:
+        return str(ip_address(host.strip("[]"))), int(port)
+    except ValueError:
+        msg = f"SPENDRA_DNS_SERVER must be an IP address and a port, not {text!r}."
+        raise ConfigurationError(msg) from None
 
 
 def _pace(environ: Mapping[str, str], name: str, default: str) -> int:

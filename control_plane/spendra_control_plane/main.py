@@ -115,6 +115,8 @@ def _compose(
         reader=Reader(pool, vault),
         sidecars=Sidecars(pool),
         metrics=Metrics(),
+        public_url=configuration.public_url,
+        dns_server=configuration.dns_server,
         bootstrap_token=configuration.admin_token,
         metrics_token=configuration.metrics_token,
         requests=Pace(configuration.requests_per_minute),

@@ -42,6 +42,9 @@ def environ(postgres: Postgres, valkey: Server, request: pytest.FixtureRequest) 
         ("SPENDRA_MASTER_KEY", "!", "SPENDRA_MASTER_KEY must be the base64 of 32 bytes"),
         ("SPENDRA_CONTROL_PLANE_PORT", "70000", "SPENDRA_CONTROL_PLANE_PORT must be a port"),
         ("SPENDRA_CONTROL_PLANE_PORT", "http", "SPENDRA_CONTROL_PLANE_PORT must be a port"),
+        ("SPENDRA_PUBLIC_URL", "spendra.example.com", "SPENDRA_PUBLIC_URL must be the address"),
+        ("SPENDRA_PUBLIC_URL", "https://a.test/under", "SPENDRA_PUBLIC_URL must be the address"),
+        ("SPENDRA_DNS_SERVER", "localhost", "SPENDRA_DNS_SERVER must be an IP address and a port"),
     ],
 )
 def test_a_wrong_setting_ends_with_64_and_one_sentence(

@@ -21,6 +21,9 @@ WITHOUT_A_ROLE = {
     "/v1/me",
     "/v1/organizations",
     "/v1/organizations/{org_id}/admin-token",
+    "/auth/{org_id}/login",
+    "/auth/callback",
+    "/auth/logout",
     "/sidecar/v1/snapshots",
     "/sidecar/v1/acknowledgements",
 }

@@ -28,8 +28,8 @@ CAPABILITIES: Final = {
     "alerts:read": "channels, subscriptions, notices and what became of them",
     "alerts:write": "make and change channels and subscriptions, send again",
     "audit:read": "who changed what, and when",
-    "members:read": "members, their roles and tokens",
-    "members:write": "make and change members, make and revoke tokens",
+    "members:read": "members, their roles and tokens, invitations, signing in",
+    "members:write": "make and change members, tokens, invitations, signing in",
 }
 """Each capability, with what it opens. Every route of the API needs exactly one."""
 

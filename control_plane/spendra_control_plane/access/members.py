@@ -33,18 +33,24 @@ class Draft:
 
 async def create(pool: Pool, caller: Caller, draft: Draft) -> dict[str, Any]:
     """A person of that name is registered as a scope too. Raises Refusal."""
-    _check_roles(caller, draft.roles, draft.roles)
-    _check_fit(draft.kind, draft.roles, draft.manages)
+    check_may_touch(caller, draft.roles)
+    check_fit(draft.kind, draft.roles, draft.manages)
+    async with pool.acquire() as connection, connection.transaction():
+        member_id = await insert(connection, caller.org_id, draft)
+        return dict((await _read(connection, caller.org_id, member_id)).items())
+
+
+async def insert(connection: Connection, org_id: str, draft: Draft) -> str:
+    """The id of the new member, whoever makes it. Raises Refusal for a name that is taken."""
     member_id = new_id("mem")
     columns = (draft.kind, draft.name, draft.roles, draft.manages)
-    async with pool.acquire() as connection, connection.transaction():
-        if draft.kind == "person":
-            await scopes.register(connection, caller.org_id, {"person": draft.name})
-        try:
-            await connection.execute(SQL["insert"], caller.org_id, member_id, *columns)
-        except UniqueViolation:
-            refuse_conflict(f"The {draft.kind} {draft.name!r} is a member already.")
-        return dict((await _read(connection, caller.org_id, member_id)).items())
+    if draft.kind == "person":
+        await scopes.register(connection, org_id, {"person": draft.name})
+    try:
+        await connection.execute(SQL["insert"], org_id, member_id, *columns)
+    except UniqueViolation:
+        refuse_conflict(f"The {draft.kind} {draft.name!r} is a member already.")
+    return member_id
 
 
 async def edit(
@@ -59,8 +65,8 @@ async def edit(
         old = dict((await _read(connection, caller.org_id, member_id, lock=True)).items())
         editions.check(if_match, old)
         new = {**old, **edits}
-        _check_roles(caller, old["roles"], new["roles"])
-        _check_fit(old["kind"], new["roles"], new["manages"])
+        check_may_touch(caller, {*old["roles"], *new["roles"]})
+        check_fit(old["kind"], new["roles"], new["manages"])
         columns = (new["roles"], new["manages"], new["state"])
         await connection.execute(SQL["edit"], caller.org_id, member_id, *columns)
         return dict((await _read(connection, caller.org_id, member_id)).items())
@@ -88,11 +94,8 @@ async def _read(connection: Connection, org_id: str, member_id: str, *, lock: bo
     return row
 
 
-def _check_roles(caller: Caller, old: Iterable[str], new: Iterable[str]) -> None:
-    check_may_touch(caller, {*old, *new})
-
-
-def _check_fit(kind: str, roles: list[str], manages: Mapping[str, list[str]]) -> None:
+def check_fit(kind: str, roles: list[str], manages: Mapping[str, list[str]]) -> None:
+    """Raises Refusal for roles that the kind cannot have, or that lack what they need."""
     if "employee" in roles and kind != "person":
         refuse_invalid("roles: a service has no spend of its own; 'employee' is for people.")
     if ("manager" in roles) != bool(manages):

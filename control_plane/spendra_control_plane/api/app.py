@@ -18,6 +18,7 @@ from spendra_control_plane.api.plane import Plane
 from spendra_control_plane.api.routes import (
     alerts,
     audit,
+    auth,
     budget_requests,
     budgets,
     doctor,
@@ -35,12 +36,15 @@ from spendra_control_plane.api.routes import (
     reviews,
     scopes,
     sidecars,
+    sign_in,
 )
 
 ROOMS = (
     organizations,
     freeze,
     members,
+    sign_in,
+    auth,
     scopes,
     keys,
     budgets,

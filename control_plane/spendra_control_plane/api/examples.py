@@ -8,6 +8,13 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "Freeze": {"reason": "a runaway agent"},
     "NewMember": {"name": "ada", "roles": ["manager"], "manages": {"team": ["payments"]}},
     "EditMember": {"state": "suspended"},
+    "SignIn": {
+        "issuer": "https://login.example.com",
+        "client_id": "spendra",
+        "client_secret": "from the provider's page of the client",
+    },
+    "JoiningDomain": {"joins_as": ["employee"]},
+    "NewInvitation": {"email": "ada@example.com", "roles": ["finance"]},
     "NewToken": {"name": "laptop", "expires_at": "2999-01-01T00:00:00Z"},
     "NewKey": {
         "name": "checkout",

@@ -18,6 +18,8 @@ from spendra_control_plane.authoring import organizations
 from spendra_control_plane.authoring.refusals import Refusal, refuse_invalid
 from spendra_control_plane.stores.acting import Acting, act_as
 
+SESSION_COOKIE = "spendra_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SCHEME = HTTPBearer(auto_error=False, description="`Authorization: Bearer <token>`")
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_SCHEME)]
 IdempotencyKey = Annotated[
@@ -44,20 +46,39 @@ class SidecarCaller(NamedTuple):
     token: str
 
 
-def _bearer(plane: InPlane, request: Request, credentials: Credentials) -> str:
-    """The token that was sent, of a caller who may go on asking."""
+def _visitor(plane: InPlane, request: Request) -> None:
+    """Somebody who has not failed too often of late."""
     if not all(is_storable(text) for text in (request.url.path, *request.query_params.values())):
         refuse_invalid("A path or query with a NUL in it names nothing.")
     _refuse_haste(plane.failures.wait_s(_address(request), time.monotonic()), "failed sign-ins")
-    if credentials is None or not credentials.credentials.strip():
+
+
+Visitor = Depends(_visitor)
+
+
+def _bearer(
+    plane: InPlane, request: Request, credentials: Credentials, _visitor: Annotated[None, Visitor]
+) -> str:
+    """The token that was sent, of a caller who may go on asking."""
+    token = (credentials.credentials if credentials else _session(plane, request)).strip()
+    if not token:
         _refuse_unknown(plane, request, "Send the header 'Authorization: Bearer <token>'.")
-    token = credentials.credentials.strip()
     sender = hashlib.sha256(token.encode()).hexdigest()
     _refuse_haste(plane.requests.take(sender, time.monotonic()), "requests")
     return token
 
 
 Bearer = Annotated[str, Depends(_bearer)]
+
+
+def _session(plane: Plane, request: Request) -> str:
+    """The token in a browser's cookie; another site's page cannot change anything with it."""
+    token = request.cookies.get(SESSION_COOKIE, "")
+    is_ours = request.headers.get("origin") == plane.public_url
+    if token and request.method not in _SAFE and not is_ours:
+        detail = f"Changes with a browser's session come from a page of {plane.public_url}."
+        raise Refusal("not_allowed", detail)
+    return token
 
 
 async def _bootstrap(plane: InPlane, request: Request, token: Bearer) -> None:
@@ -139,6 +160,11 @@ def within(capability: str) -> Any:
     return Depends(ScopedGate(capability))
 
 
+def count_failure(plane: Plane, request: Request) -> None:
+    """Too many of them, and this address has to wait."""
+    plane.failures.take(_address(request), time.monotonic())
+
+
 def _is_bootstrap(plane: Plane, token: str) -> bool:
     return hmac.compare_digest(token.encode(), plane.bootstrap_token.encode())
 
@@ -159,5 +185,5 @@ def _refuse_role(caller: Caller, capability: str) -> NoReturn:
 
 
 def _refuse_unknown(plane: Plane, request: Request, detail: str) -> NoReturn:
-    plane.failures.take(_address(request), time.monotonic())
+    count_failure(plane, request)
     raise Refusal("not_authenticated", detail)

@@ -12,6 +12,7 @@ from spendra_control_plane.authoring.refusals import KINDS
 _EVERYWHERE = ("not_authenticated", "invalid_request", "too_many_requests", "database_unavailable")
 _CHANGES = frozenset({"post", "put", "patch", "delete"})
 _OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+_MAY_LACK = frozenset({"/v1/sign-in"})
 _TEXT = {"type": "string"}
 PROBLEM = {
     "type": "object",
@@ -65,7 +66,7 @@ def _add_problems(path: str, method: str, operation: dict[str, Any]) -> None:
 def _codes(path: str, method: str, operation: dict[str, Any]) -> list[str]:
     named = {one["name"].lower() for one in operation.get("parameters", [])}
     codes = [*_EVERYWHERE, "not_allowed"]
-    if "{" in path or method == "post":
+    if "{" in path or method == "post" or path in _MAY_LACK:
         codes.append("not_found")
     if method in _CHANGES:
         codes.append("conflict")

@@ -5,6 +5,7 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Request, Response
 
+from spendra_control_plane.access.domains import Server
 from spendra_control_plane.api.metrics import Metrics
 from spendra_control_plane.api.pace import Pace
 from spendra_control_plane.authoring import editions
@@ -25,6 +26,8 @@ class Plane:
     reader: Reader
     sidecars: Sidecars
     metrics: Metrics
+    public_url: str
+    dns_server: Server | None
     bootstrap_token: str = field(repr=False)
     metrics_token: str = field(repr=False)
     requests: Pace

@@ -5,6 +5,7 @@ from typing import NoReturn
 KINDS = {
     "not_authenticated": (401, "Not authenticated"),
     "not_allowed": (403, "Not allowed"),
+    "sign_in_failed": (403, "Not signed in"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
     "conflict": (409, "Conflict"),

@@ -15,15 +15,15 @@ Mail = Annotated[
 Events = Annotated[list[Word], Field(min_length=1, max_length=50)]
 
 
-def check_url(written: str) -> None:
-    """Raises ValueError: what is sent tells of money, so it travels under TLS."""
+def check_url(written: str, field: str = "url") -> None:
+    """Raises ValueError: what is sent is nobody else's business, so it travels under TLS."""
     parts = urlsplit(written)
     is_plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if not parts.hostname or not (parts.scheme == "https" or is_plain) or parts.fragment:
-        msg = "write an https:// address ('url'); http:// leads to this machine only"
+        msg = f"write an https:// address ({field!r}); http:// leads to this machine only"
         raise ValueError(msg)
     if parts.username or parts.password:
-        msg = "leave user and password out of 'url'; a webhook is signed instead"
+        msg = f"leave user and password out of {field!r}; nothing here needs them"
         raise ValueError(msg)
 
 
