@@ -13,6 +13,7 @@ from spendra_control_plane.stores.postgres import Pool
 from spendra_control_plane.worker import rolling
 from tests.control_plane.books import Books
 from tests.control_plane.running import Organization
+from tests.control_plane.test_roles import client, token_of
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 START = MIDNIGHT - timedelta(days=3)
@@ -88,6 +89,71 @@ async def test_reports_show_what_the_events_sum_up_to(
     answer = org.get(f"/v1/spend?{SPAN}&scope=label:feature=x,model=gpt*&by=project")
     assert costs(answer) == by(of_x, "project")
     assert answer["total"]["cost_nanousd"] == sum(event.nanousd for event in of_x)
+
+
+async def test_one_value_or_several_and_ones_own_are_told_alike(
+    books: Books, org: Organization, budget: str, pool: Pool
+) -> None:
+    account = await books.open_account(budget)
+    events = made_up(60)
+    await book(books, account, events)
+    await rolled(pool, org)
+    manager = token_of(org, "mia", ["manager"], {"team": ["payments"]})
+    seen = [
+        ("team=payments", org.admin_token, "payments"),
+        ("team=growth", org.admin_token, "growth"),
+        ("", manager, "payments"),
+        ("team=all", manager, "payments"),
+    ]
+    for scope, token, team in seen:
+        inside = [event for event in events if team in event.facts["team"]]
+        with client(org, token) as api:
+            for dimension in ("project", "model", "label:feature", "hour", "day"):
+                asked = f"/v1/spend?{SPAN}&limit=1000&by={dimension}&scope={scope}"
+                answer = api.get(asked).json()
+                assert answer["total"]["requests"] == len(inside), (scope, dimension)
+                told = {value: cost for value, cost in costs(answer).items() if cost}
+                if dimension == "hour":
+                    assert told == by_hour(inside)
+                elif dimension != "day":
+                    assert told == by(inside, dimension), (scope, dimension)
+                assert answer["total"]["cost_nanousd"] == sum(e.nanousd for e in inside)
+
+
+async def test_the_ledger_finds_a_value_wherever_it_is(
+    books: Books, org: Organization, budget: str, pool: Pool
+) -> None:
+    """Summed up or not yet, spent or given back, long ago or now."""
+    account = await books.open_account(budget)
+    expected = []
+    for days, project, outcome in (
+        (80, "rare", "posted"),
+        (40, "rare", "voided"),
+        (40, "other", "posted"),
+        (3, "rare", "posted"),
+        (0, "other", "posted"),
+        (0, "rare", "voided"),
+    ):
+        if days == 0:
+            await rolled(pool, org)
+        books.facts = {"project": [project], "team": ["payments" if project == "rare" else "x"]}
+        books.reserved_at = datetime.now(UTC) - timedelta(days=days)
+        decision, reservation = await books.reserve(100, account)
+        await books.settle(reservation, outcome, 100)
+        expected += [str(decision)] if project == "rare" else []
+    manager = token_of(org, "mia", ["manager"], {"team": ["payments"]})
+    for scope, token in (("project=rare", org.admin_token), ("", manager)):
+        with client(org, token) as api:
+            asked, found = f"/v1/ledger?limit=1&scope={scope}", []
+            cursor: str | None = ""
+            while cursor is not None:
+                page = api.get(f"{asked}&cursor={cursor}").json()
+                found += [item["decision_id"] for item in page["items"]]
+                cursor = page["next_cursor"]
+            assert found == expected[::-1]
+    assert org.get("/v1/ledger?scope=project=nobody")["items"] == []
+    spent = org.get("/v1/spend?by=project&from=2020-01-01")["items"]
+    assert {item["value"] for item in spent} == {"rare", "other"}
 
 
 async def test_any_whole_hours_are_told_exactly_and_by_time(

@@ -1,6 +1,6 @@
 """Spend from rollups: totals of whole hours, by any dimension or by time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,9 +13,10 @@ from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.stores.sql import statements
 
-SQL = statements("rollups")
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_GRAINS = {"hour": _HOUR, "day": _DAY}
 _MOST_HOURS, _MOST_DAYS = 31 * 24, 366
+_GLOB = frozenset("*?")
 _AMOUNTS = ("cost", "adjusted", "overrun")
 _COUNTS = (
     "requests",
@@ -25,6 +26,20 @@ _COUNTS = (
     "output_tokens",
     "reasoning_tokens",
 )
+_SUMS = (*_COUNTS, *(f"{name}_nanousd" for name in _AMOUNTS))
+_LISTS = {
+    ":sums": ", ".join(f"coalesce(sum({name}), 0)::bigint AS {name}" for name in _SUMS),
+    ":named": ", ".join(f"coalesce(s.{name}, 0) AS {name}" for name in _SUMS),
+}
+
+
+def _spelled_out(sql: str) -> str:
+    for word, columns in _LISTS.items():
+        sql = sql.replace(word, columns)
+    return sql
+
+
+SQL = {name: _spelled_out(sql) for name, sql in statements("rollups").items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +89,47 @@ async def spend(pool: Pool, seen: Seen, question: Question) -> dict[str, Any]:
 async def _total(
     connection: Connection, seen: Seen, question: Question, label: str
 ) -> dict[str, int]:
-    covered = span(question.start, question.end)
-    scoped = (question.scope, seen.reach)
-    row = await connection.fetchrow(SQL["total"], seen.org_id, label, *covered, *scoped)
+    covered, one = span(question.start, question.end), _one(seen, question.scope)
+    if one is not None and label in {"", one[0]}:
+        row = await connection.fetchrow(SQL["total_of_one"], seen.org_id, one[0], *covered, one[1])
+    else:
+        scoped = (question.scope, seen.reach)
+        row = await connection.fetchrow(SQL["total"], seen.org_id, label, *covered, *scoped)
     return dict(row.items()) if row is not None else {}
+
+
+def _one(seen: Seen, scope: Selector) -> tuple[str, str] | None:
+    """The dimension and value whose totals are all that may be counted; empty for everything."""
+    if seen.reach is not None:
+        return None
+    if not scope:
+        return "", ""
+    return _exact_value(scope) if len(scope) == 1 else None
+
+
+def _exact_value(scope: Selector) -> tuple[str, str] | None:
+    """A dimension and its value that all must have, of those that have totals."""
+    for dimension, values in scope.items():
+        is_glob = dimension == "model" and _GLOB & set(values[0])
+        if len(values) == 1 and dimension != "run" and not is_glob:
+            return dimension, values[0]
+    return None
+
+
+async def hours(
+    connection: Connection, seen: Seen, scope: Selector, bounds: Sequence[datetime | None]
+) -> list[tuple[datetime, int]] | None:
+    """Hours that may have what is asked for, newest first, and about how much; None for any hour.
+
+    `bounds`: from, to (exclusive) and the last moment of interest; None leaves it open.
+    """
+    exact = _exact_value(scope)
+    pairs = [exact] if exact else [(k, v) for k, names in (seen.reach or {}).items() for v in names]
+    if not pairs and seen.reach is None:
+        return None
+    values = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
+    rows = await connection.fetch(SQL["hours_of"], seen.org_id, *values, *bounds)
+    return [(row["starts_at"], row["requests"]) for row in rows]
 
 
 async def _items(
@@ -89,10 +141,21 @@ async def _items(
     rows = await connection.fetch(*_breakdown(question, seen, label))
     items = [(row["value"], {name: row[name] for name in total}) for row in rows]
     if label and label not in question.scope and question.by == label:
-        with_label = await _total(connection, seen, question, label)
+        with_label = await _with_label(connection, seen, question, label)
         rest = {name: total[name] - with_label[name] for name in total}
         items = _by_cost([*items, (None, rest)] if any(rest.values()) else items)
     return items
+
+
+async def _with_label(
+    connection: Connection, seen: Seen, question: Question, label: str
+) -> dict[str, int]:
+    """A request has one value of a label, so what has the label is the sum of its values."""
+    if _one(seen, question.scope) != ("", ""):
+        return await _total(connection, seen, question, label)
+    covered = span(question.start, question.end)
+    row = await connection.fetchrow(SQL["total_of_all"], seen.org_id, label, *covered)
+    return dict(row.items()) if row is not None else {}
 
 
 def _by_cost(items: list[tuple[Any, dict[str, int]]]) -> list[tuple[Any, dict[str, int]]]:
@@ -100,12 +163,26 @@ def _by_cost(items: list[tuple[Any, dict[str, int]]]) -> list[tuple[Any, dict[st
 
 
 def _breakdown(question: Question, seen: Seen, label: str) -> tuple[Any, ...]:
-    scoped, most = (question.scope, seen.reach), question.most + 1
-    if question.by in {"hour", "day"}:
-        times = (question.start, question.end, question.by)
-        return (SQL["by_time"], seen.org_id, label, *times, *scoped, most)
+    one, most = _one(seen, question.scope), question.most + 1
+    if question.by in _GRAINS:
+        return _by_time(question, seen, label, one)
     covered = span(question.start, question.end)
+    if one == ("", ""):
+        return (SQL["by_value_of_one"], seen.org_id, question.by, *covered, most)
+    scoped = (question.scope, seen.reach)
     return (SQL["by_value"], seen.org_id, label, *covered, *scoped, question.by, most)
+
+
+def _by_time(
+    question: Question, seen: Seen, label: str, one: tuple[str, str] | None
+) -> tuple[Any, ...]:
+    start, end, grain = question.start, question.end, question.by
+    covered = span(start, end) if grain == "day" else Span([start, start], [start, end, end, end])
+    times = (start, grain, end - _GRAINS[grain], question.most + 1)
+    if one is not None:
+        return (SQL["by_time_of_one"], seen.org_id, one[0], *covered, one[1], *times)
+    scoped = (question.scope, seen.reach)
+    return (SQL["by_time"], seen.org_id, label, *covered, *scoped, *times)
 
 
 def check(question: Question) -> None:

@@ -7,8 +7,8 @@ from spendra_control_plane.stores.sql import statements
 from spendra_control_plane.worker import sealing
 
 SQL = statements("rollups")
-STEP_BATCHES: Final = 20_000
-_MOST_STEPS: Final = 100
+STEP_BATCHES: Final = 2_000
+_MOST_STEPS: Final = 1_000
 
 
 async def roll_up(pool: Pool, org_ids: list[str]) -> bool:

@@ -66,6 +66,7 @@ FROM spendra.spend_events
 WHERE org_id = $1
     AND ($2::timestamptz IS NULL OR reserved_at >= $2)
     AND ($3::timestamptz IS NULL OR reserved_at < $3)
+    AND facts @> spendra.exact_part($4)
     AND ($4::jsonb = '{}' OR spendra.selects($4, facts))
     AND ($5::uuid IS NULL OR decision_id = $5)
     AND spendra.is_within($9::jsonb, facts)

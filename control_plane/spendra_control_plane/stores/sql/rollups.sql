@@ -7,53 +7,67 @@ SELECT spendra.roll_up($1, $2, $3, $4);
 -- name: whole_at
 SELECT whole_at FROM spendra.rollup_marks WHERE org_id = $1;
 
+-- name: hours_of
+-- In which there may be events with one of some values, newest first: those that have them in their
+-- totals, and those of events that are not in any yet.
+SELECT starts_at, sum(requests)::bigint AS requests
+FROM (
+    SELECT starts_at, requests FROM spendra.spend_totals
+    WHERE org_id = $1 AND grain = 'hour'
+        AND (dimension, value) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+    UNION ALL
+    SELECT DISTINCT date_trunc('hour', reserved_at, 'UTC'), 0 FROM spendra.spend_events
+    WHERE org_id = $1 AND batch_id > coalesce((
+        SELECT batch_id FROM spendra.rollup_marks WHERE org_id = $1), 0)
+) AS hours
+WHERE starts_at > coalesce($4::timestamptz, '-infinity') - interval '1 hour'
+    AND starts_at < coalesce($5::timestamptz, 'infinity')
+    AND starts_at <= coalesce($6::timestamptz, 'infinity')
+GROUP BY starts_at ORDER BY starts_at DESC;
+
 -- name: total
-SELECT
-    coalesce(sum(requests), 0)::bigint AS requests,
-    coalesce(sum(cost), 0)::bigint AS cost_nanousd,
-    coalesce(sum(adjusted), 0)::bigint AS adjusted_nanousd,
-    coalesce(sum(overrun), 0)::bigint AS overrun_nanousd,
-    coalesce(sum(input), 0)::bigint AS input_tokens,
-    coalesce(sum(cached), 0)::bigint AS cached_input_tokens,
-    coalesce(sum(written), 0)::bigint AS cache_write_tokens,
-    coalesce(sum(output), 0)::bigint AS output_tokens,
-    coalesce(sum(reasoning), 0)::bigint AS reasoning_tokens
-FROM spendra.spent($1, $2, $3, $4, $5, $6);
+SELECT :sums FROM spendra.spent($1, $2, $3, $4, $5, $6);
 
 -- name: by_value
 -- What names several values counts in each of them.
-SELECT v.value,
-    coalesce(sum(requests), 0)::bigint AS requests,
-    coalesce(sum(cost), 0)::bigint AS cost_nanousd,
-    coalesce(sum(adjusted), 0)::bigint AS adjusted_nanousd,
-    coalesce(sum(overrun), 0)::bigint AS overrun_nanousd,
-    coalesce(sum(input), 0)::bigint AS input_tokens,
-    coalesce(sum(cached), 0)::bigint AS cached_input_tokens,
-    coalesce(sum(written), 0)::bigint AS cache_write_tokens,
-    coalesce(sum(output), 0)::bigint AS output_tokens,
-    coalesce(sum(reasoning), 0)::bigint AS reasoning_tokens
+SELECT v.value, :sums
 FROM spendra.spent($1, $2, $3, $4, $5, $6)
 LEFT JOIN LATERAL jsonb_array_elements_text(facts -> $7::text) AS v (value) ON true
 GROUP BY v.value
-ORDER BY sum(cost + adjusted) DESC, v.value
+HAVING bool_or(requests <> 0 OR cost_nanousd <> 0 OR adjusted_nanousd <> 0)
+ORDER BY sum(cost_nanousd + adjusted_nanousd) DESC, v.value
 LIMIT $8;
 
 -- name: by_time
-SELECT t.starts_at AS value,
-    coalesce(sum(requests), 0)::bigint AS requests,
-    coalesce(sum(cost), 0)::bigint AS cost_nanousd,
-    coalesce(sum(adjusted), 0)::bigint AS adjusted_nanousd,
-    coalesce(sum(overrun), 0)::bigint AS overrun_nanousd,
-    coalesce(sum(input), 0)::bigint AS input_tokens,
-    coalesce(sum(cached), 0)::bigint AS cached_input_tokens,
-    coalesce(sum(written), 0)::bigint AS cache_write_tokens,
-    coalesce(sum(output), 0)::bigint AS output_tokens,
-    coalesce(sum(reasoning), 0)::bigint AS reasoning_tokens
-FROM generate_series(
-    date_trunc($5::text, $3::timestamptz, 'UTC'), $4::timestamptz - interval '1 second',
-    ('1 ' || $5)::interval) AS t (starts_at)
-LEFT JOIN LATERAL spendra.spent($1, $2,
-    CASE WHEN $5 = 'day' THEN ARRAY[t.starts_at, t.starts_at + interval '1 day'] END,
-    CASE WHEN $5 = 'hour' THEN ARRAY[t.starts_at, t.starts_at + interval '1 hour'] END,
-    $6, $7) ON true
-GROUP BY t.starts_at ORDER BY t.starts_at LIMIT $8;
+WITH spent AS (
+    SELECT date_trunc($8::text, starts_at, 'UTC') AS value, :sums
+    FROM spendra.spent($1, $2, $3, $4, $5, $6) GROUP BY 1
+)
+SELECT t.value, :named
+FROM generate_series($7::timestamptz, $9::timestamptz, ('1 ' || $8)::interval) AS t (value)
+LEFT JOIN spent s ON s.value = t.value
+ORDER BY t.value LIMIT $10;
+
+-- name: total_of_one
+SELECT :sums FROM spendra.spent_on($1, $2, $3, $4) WHERE value = $5;
+
+-- name: total_of_all
+SELECT :sums FROM spendra.spent_on($1, $2, $3, $4);
+
+-- name: by_value_of_one
+SELECT value, :sums
+FROM spendra.spent_on($1, $2, $3, $4)
+GROUP BY value
+HAVING bool_or(requests <> 0 OR cost_nanousd <> 0 OR adjusted_nanousd <> 0)
+ORDER BY sum(cost_nanousd + adjusted_nanousd) DESC, value
+LIMIT $5;
+
+-- name: by_time_of_one
+WITH spent AS (
+    SELECT date_trunc($7::text, starts_at, 'UTC') AS value, :sums
+    FROM spendra.spent_on($1, $2, $3, $4) WHERE value = $5 GROUP BY 1
+)
+SELECT t.value, :named
+FROM generate_series($6::timestamptz, $8::timestamptz, ('1 ' || $7)::interval) AS t (value)
+LEFT JOIN spent s ON s.value = t.value
+ORDER BY t.value LIMIT $9;

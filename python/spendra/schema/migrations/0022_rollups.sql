@@ -9,6 +9,7 @@ CREATE TABLE spendra.spend_facts (
     facts      jsonb NOT NULL,
     PRIMARY KEY (org_id, label, facts_key)
 );
+CREATE INDEX spend_facts_by_fact ON spendra.spend_facts USING gin (facts jsonb_path_ops);
 
 -- What each of them came to in an hour or a day.
 CREATE TABLE spendra.spend_rollups (
@@ -26,8 +27,33 @@ CREATE TABLE spendra.spend_rollups (
     cache_write_tokens   bigint NOT NULL,
     output_tokens        bigint NOT NULL,
     reasoning_tokens     bigint NOT NULL,
-    PRIMARY KEY (org_id, grain, label, starts_at, facts_key)
+    PRIMARY KEY (org_id, grain, label, facts_key, starts_at)
 );
+CREATE INDEX spend_rollups_overrun ON spendra.spend_rollups (org_id, starts_at)
+    WHERE overrun_nanousd > 0;
+
+-- What each value of each dimension came to, and all together (an empty dimension and value): most
+-- questions are about one dimension, and there are few values beside the combinations. A null value
+-- is what names none; labels have no such row.
+CREATE TABLE spendra.spend_totals (
+    org_id               text NOT NULL,
+    grain                text NOT NULL CHECK (grain IN ('hour', 'day')),
+    dimension            text NOT NULL,
+    value                text,
+    starts_at            timestamptz NOT NULL,
+    requests             bigint NOT NULL,
+    cost_nanousd         bigint NOT NULL,
+    adjusted_nanousd     bigint NOT NULL,
+    overrun_nanousd      bigint NOT NULL,
+    input_tokens         bigint NOT NULL,
+    cached_input_tokens  bigint NOT NULL,
+    cache_write_tokens   bigint NOT NULL,
+    output_tokens        bigint NOT NULL,
+    reasoning_tokens     bigint NOT NULL
+);
+CREATE UNIQUE INDEX spend_totals_by_value
+    ON spendra.spend_totals (org_id, grain, dimension, value, starts_at) NULLS NOT DISTINCT;
+CREATE INDEX spend_totals_by_time ON spendra.spend_totals (org_id, grain, dimension, starts_at);
 
 -- What was spent of a budget's window in an hour (UTC), without adjustments.
 CREATE TABLE spendra.account_hours (
@@ -47,15 +73,16 @@ CREATE TABLE spendra.rollup_marks (
 
 -- What a rollup keeps of an event's facts.
 CREATE FUNCTION spendra.rolled_facts(p_facts jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, spendra AS $$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT (p_facts - ARRAY(
             SELECT key FROM jsonb_object_keys(p_facts) AS key
             WHERE key = 'run' OR starts_with(key, 'label:')))
-        || jsonb_build_object('cost_center', jsonb_build_array(cost_center(p_facts)))
+        || jsonb_build_object('cost_center', jsonb_build_array(spendra.cost_center(p_facts)))
 $$;
 
 -- What was booked in (p_after, p_upto]: events where they were reserved, and adjustments where what
--- they correct was; those of an account when they were booked.
+-- they correct was; those of an account when they were booked. What was voided is there with zeros:
+-- an hour that has a value in its totals is one that has events with it.
 CREATE FUNCTION spendra.booked_between(p_org text, p_after bigint, p_upto bigint)
 RETURNS TABLE (
     hour timestamptz, facts jsonb, requests bigint, cost numeric, adjusted numeric, overrun numeric,
@@ -69,6 +96,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
         AND e.outcome = 'posted'
     GROUP BY 1, 2
     UNION ALL
+    SELECT DISTINCT date_trunc('hour', e.reserved_at, 'UTC'), e.facts, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM spend_events e
+    WHERE e.org_id = p_org AND e.batch_id > p_after AND e.batch_id <= p_upto
+        AND e.outcome = 'voided'
+    UNION ALL
     SELECT date_trunc('hour', coalesce(e.reserved_at, d.booked_at), 'UTC'),
         coalesce(e.facts, jsonb_build_object(
             'label:cost_center', jsonb_build_array(substr(d.expense, length('expense:') + 1)),
@@ -78,6 +110,24 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
     LEFT JOIN spend_events e ON e.org_id = d.org_id AND e.reservation_id = d.reservation_id
     WHERE d.org_id = p_org AND d.batch_id > p_after AND d.batch_id <= p_upto
     GROUP BY 1, 2
+$$;
+
+-- The dimensions that facts name, with each value; the empty one; null for what they leave out.
+CREATE FUNCTION spendra.named_values(p_facts jsonb) RETURNS TABLE (dimension text, value text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT '', '' UNION ALL
+    SELECT d.dimension, v.value
+    FROM (
+        SELECT unnest(ARRAY['team', 'project', 'person', 'agent', 'cost_center', 'tier', 'key',
+                            'environment', 'provider', 'model']) AS dimension
+        UNION ALL
+        SELECT key FROM jsonb_object_keys(p_facts) AS key WHERE starts_with(key, 'label:')
+    ) AS d
+    LEFT JOIN LATERAL (
+        SELECT DISTINCT jsonb_array_elements_text(CASE d.dimension
+            WHEN 'cost_center' THEN jsonb_build_array(spendra.cost_center(p_facts))
+            ELSE p_facts -> d.dimension END) AS value
+    ) AS v ON true
 $$;
 
 -- Adds to the rollups what was booked up to a batch, p_most batches at a time: the batch up to
@@ -95,33 +145,59 @@ BEGIN
         RETURN NULL;
     END IF;
     upto := greatest(mark, least(p_upto, mark + p_most));
-    WITH summed AS MATERIALIZED (
-        SELECT g.grain, l.label, date_trunc(g.grain, b.hour, 'UTC') AS starts_at,
-            md5(f.facts::text)::uuid AS facts_key, f.facts, sum(b.requests) AS requests,
-            sum(b.cost) AS cost, sum(b.adjusted) AS adjusted, sum(b.overrun) AS overrun,
-            sum(b.input) AS input, sum(b.cached) AS cached, sum(b.written) AS written,
-            sum(b.output) AS output, sum(b.reasoning) AS reasoning
-        FROM booked_between(p_org, mark, upto) b
+    -- What rollups keep of the facts is found out once for all bookings that have the same.
+    WITH booked AS MATERIALIZED (
+        SELECT * FROM booked_between(p_org, mark, upto)
+    ), valued AS MATERIALIZED (
+        SELECT f.facts AS booked_facts, v.dimension, v.value
+        FROM (SELECT DISTINCT facts FROM booked) AS f CROSS JOIN LATERAL named_values(f.facts) AS v
+    ), totals AS (
+        INSERT INTO spend_totals AS r
+        SELECT p_org, g.grain, v.dimension, v.value, date_trunc(g.grain, b.hour, 'UTC'),
+            sum(b.requests), sum(b.cost), sum(b.adjusted), sum(b.overrun), sum(b.input),
+            sum(b.cached), sum(b.written), sum(b.output), sum(b.reasoning)
+        FROM booked b JOIN valued v ON v.booked_facts = b.facts
         CROSS JOIN (VALUES ('hour'), ('day')) AS g (grain)
+        GROUP BY 2, 3, 4, 5
+        ON CONFLICT (org_id, grain, dimension, value, starts_at) DO UPDATE SET
+            requests = r.requests + EXCLUDED.requests,
+            cost_nanousd = r.cost_nanousd + EXCLUDED.cost_nanousd,
+            adjusted_nanousd = r.adjusted_nanousd + EXCLUDED.adjusted_nanousd,
+            overrun_nanousd = r.overrun_nanousd + EXCLUDED.overrun_nanousd,
+            input_tokens = r.input_tokens + EXCLUDED.input_tokens,
+            cached_input_tokens = r.cached_input_tokens + EXCLUDED.cached_input_tokens,
+            cache_write_tokens = r.cache_write_tokens + EXCLUDED.cache_write_tokens,
+            output_tokens = r.output_tokens + EXCLUDED.output_tokens,
+            reasoning_tokens = r.reasoning_tokens + EXCLUDED.reasoning_tokens
+    ), named AS MATERIALIZED (
+        SELECT f.facts AS booked_facts, l.label, md5(r.facts::text)::uuid AS facts_key, r.facts
+        FROM (SELECT DISTINCT facts FROM booked) AS f
         CROSS JOIN LATERAL (
             SELECT '' UNION ALL
-            SELECT key FROM jsonb_object_keys(b.facts) AS key WHERE starts_with(key, 'label:')
+            SELECT key FROM jsonb_object_keys(f.facts) AS key WHERE starts_with(key, 'label:')
         ) AS l (label)
         CROSS JOIN LATERAL (
-            SELECT rolled_facts(b.facts) || CASE WHEN l.label = '' THEN '{}'::jsonb
-                ELSE jsonb_build_object(l.label, b.facts -> l.label) END
-        ) AS f (facts)
-        GROUP BY 1, 2, 3, f.facts
-    ), named AS (
+            SELECT rolled_facts(f.facts) || CASE WHEN l.label = '' THEN '{}'::jsonb
+                ELSE jsonb_build_object(l.label, f.facts -> l.label) END
+        ) AS r (facts)
+    ), summed AS (
+        SELECT g.grain, n.label, date_trunc(g.grain, b.hour, 'UTC') AS starts_at, n.facts_key,
+            sum(b.requests) AS requests, sum(b.cost) AS cost, sum(b.adjusted) AS adjusted,
+            sum(b.overrun) AS overrun, sum(b.input) AS input, sum(b.cached) AS cached,
+            sum(b.written) AS written, sum(b.output) AS output, sum(b.reasoning) AS reasoning
+        FROM booked b JOIN named n ON n.booked_facts = b.facts
+        CROSS JOIN (VALUES ('hour'), ('day')) AS g (grain)
+        GROUP BY 1, 2, 3, 4
+    ), kept AS (
         INSERT INTO spend_facts
-        SELECT DISTINCT p_org, label, facts_key, facts FROM summed
+        SELECT DISTINCT ON (label, facts_key) p_org, label, facts_key, facts FROM named
         ON CONFLICT DO NOTHING
     )
     INSERT INTO spend_rollups AS r
     SELECT p_org, grain, label, starts_at, facts_key, requests, cost, adjusted, overrun, input,
         cached, written, output, reasoning
     FROM summed
-    ON CONFLICT (org_id, grain, label, starts_at, facts_key) DO UPDATE SET
+    ON CONFLICT (org_id, grain, label, facts_key, starts_at) DO UPDATE SET
         requests = r.requests + EXCLUDED.requests,
         cost_nanousd = r.cost_nanousd + EXCLUDED.cost_nanousd,
         adjusted_nanousd = r.adjusted_nanousd + EXCLUDED.adjusted_nanousd,
@@ -144,44 +220,53 @@ BEGIN
     RETURN upto;
 END $$;
 
--- The sums of a span for each combination that a selector and a reach let through. The span: whole
+-- The lists of a selector that hold one exact value: what has them contains them.
+CREATE FUNCTION spendra.exact_part(p_selector jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(p_selector)
+    WHERE jsonb_array_length(value) = 1 AND key <> 'model'
+$$;
+
+-- The rows of a span for each combination that a selector and a reach let through. The span: whole
 -- days from p_days[1] to p_days[2], and hours before and after them (p_hours[1] to [2], [3] to [4]).
 CREATE FUNCTION spendra.spent(
     p_org text, p_label text, p_days timestamptz[], p_hours timestamptz[], p_selector jsonb,
     p_reach jsonb
 ) RETURNS TABLE (
-    facts jsonb, requests numeric, cost numeric, adjusted numeric, overrun numeric, input numeric,
-    cached numeric, written numeric, output numeric, reasoning numeric)
+    facts jsonb, starts_at timestamptz, requests bigint, cost_nanousd bigint,
+    adjusted_nanousd bigint, overrun_nanousd bigint, input_tokens bigint,
+    cached_input_tokens bigint, cache_write_tokens bigint, output_tokens bigint,
+    reasoning_tokens bigint)
 LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
-    WITH summed AS (
-        SELECT r.facts_key, sum(r.requests) AS requests, sum(r.cost_nanousd) AS cost,
-            sum(r.adjusted_nanousd) AS adjusted, sum(r.overrun_nanousd) AS overrun,
-            sum(r.input_tokens) AS input, sum(r.cached_input_tokens) AS cached,
-            sum(r.cache_write_tokens) AS written, sum(r.output_tokens) AS output,
-            sum(r.reasoning_tokens) AS reasoning
-        FROM (
-            SELECT * FROM spend_rollups
-            WHERE org_id = p_org AND label = p_label AND grain = 'day'
-                AND starts_at >= p_days[1] AND starts_at < p_days[2]
-            UNION ALL
-            SELECT * FROM spend_rollups
-            WHERE org_id = p_org AND label = p_label AND grain = 'hour'
-                AND starts_at >= p_hours[1] AND starts_at < p_hours[2]
-            UNION ALL
-            SELECT * FROM spend_rollups
-            WHERE org_id = p_org AND label = p_label AND grain = 'hour'
-                AND starts_at >= p_hours[3] AND starts_at < p_hours[4]
-        ) AS r
-        GROUP BY r.facts_key
+    WITH let_through AS MATERIALIZED (
+        SELECT f.facts_key, f.facts FROM spend_facts f
+        WHERE f.org_id = p_org AND f.label = p_label AND f.facts @> exact_part(p_selector)
+            AND (p_selector = '{}' OR selects(p_selector, f.facts))
+            AND (p_reach IS NULL OR is_within(p_reach, f.facts))
     )
-    SELECT f.facts, s.requests, s.cost, s.adjusted, s.overrun, s.input, s.cached, s.written,
-        s.output, s.reasoning
-    FROM summed s
-    JOIN spend_facts f ON f.org_id = p_org AND f.label = p_label AND f.facts_key = s.facts_key
-    WHERE (p_selector = '{}' OR selects(p_selector, f.facts)) AND is_within(p_reach, f.facts)
+    SELECT f.facts, r.starts_at, r.requests, r.cost_nanousd, r.adjusted_nanousd, r.overrun_nanousd,
+        r.input_tokens, r.cached_input_tokens, r.cache_write_tokens, r.output_tokens,
+        r.reasoning_tokens
+    FROM (VALUES ('day', p_days[1], p_days[2]), ('hour', p_hours[1], p_hours[2]),
+                 ('hour', p_hours[3], p_hours[4])) AS span (grain, first, last)
+    CROSS JOIN let_through f
+    JOIN spend_rollups r ON r.org_id = p_org AND r.grain = span.grain AND r.label = p_label
+        AND r.facts_key = f.facts_key AND r.starts_at >= span.first AND r.starts_at < span.last
+$$;
+
+-- As `spent`, for each value of one dimension.
+CREATE FUNCTION spendra.spent_on(
+    p_org text, p_dimension text, p_days timestamptz[], p_hours timestamptz[]
+) RETURNS SETOF spendra.spend_totals
+LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
+    SELECT r.* FROM spend_totals r
+    JOIN (VALUES ('day', p_days[1], p_days[2]), ('hour', p_hours[1], p_hours[2]),
+                 ('hour', p_hours[3], p_hours[4])) AS span (grain, first, last)
+        ON r.grain = span.grain AND r.starts_at >= span.first AND r.starts_at < span.last
+    WHERE r.org_id = p_org AND r.dimension = p_dimension
 $$;
 
 CREATE INDEX accounts_by_budget ON spendra.accounts (org_id, budget_id, window_start);
 
-REVOKE ALL ON FUNCTION spendra.rolled_facts, spendra.booked_between, spendra.roll_up, spendra.spent
-    FROM PUBLIC;
+REVOKE ALL ON FUNCTION spendra.rolled_facts, spendra.named_values, spendra.booked_between,
+    spendra.roll_up, spendra.exact_part, spendra.spent, spendra.spent_on FROM PUBLIC;
