@@ -45,6 +45,7 @@ NAMED_IN = {
     "authlib": {"control_plane/spendra_control_plane/access/openid.py"},
     "joserfc": {"control_plane/spendra_control_plane/access/openid.py"},
     "dns": {"control_plane/spendra_control_plane/access/domains.py"},
+    "opentelemetry": {"sidecar/spendra_sidecar/tracing.py"},
     "aiosmtplib": {"control_plane/spendra_control_plane/notices/mail.py"},
     "pgqueuer": {"control_plane/spendra_control_plane/worker/jobs.py"},
     "google": {"sidecar/spendra_sidecar/serving/google_tokens.py"},

@@ -43,6 +43,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace_s: int
     metrics_token: str = ""
     """What `/metrics` asks for; empty: nothing."""
+    is_traced: bool = False
+    """An OTLP collector is named in OpenTelemetry's own variables."""
 
 
 def load(env: Mapping[str, str] = os.environ) -> Config:
@@ -69,6 +71,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         idle_timeout_s=_number(env, "SPENDRA_IDLE_TIMEOUT_S", 300, 1, 86_400),
         shutdown_grace_s=_number(env, "SPENDRA_SHUTDOWN_GRACE_S", 20, 0, 3600),
         metrics_token=env.get("SPENDRA_METRICS_TOKEN", ""),
+        is_traced=_is_traced(env),
     )
 
 
@@ -105,6 +108,18 @@ def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
         msg = f"{name} must be a URL that begins with {' or '.join(s + '://' for s in schemes)}"
         raise ConfigError(msg)
     return value
+
+
+def _is_traced(env: Mapping[str, str]) -> bool:
+    named = [env.get(f"OTEL_EXPORTER_OTLP_{kind}ENDPOINT", "") for kind in ("TRACES_", "")]
+    if not any(named) or env.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    for kind in ("TRACES_", ""):
+        name = f"OTEL_EXPORTER_OTLP_{kind}PROTOCOL"
+        if env.get(name, "http/protobuf") != "http/protobuf":
+            msg = f"{name} must be http/protobuf: spans are sent over HTTP, port 4318 as a rule"
+            raise ConfigError(msg)
+    return env.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp"
 
 
 def _org_of(token: str) -> str:

@@ -31,6 +31,7 @@ from spendra_sidecar.serving.passing import Passing
 from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.snapshots.receiver import Receiver
 from spendra_sidecar.snapshots.set_aside import set_aside
+from spendra_sidecar.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,8 @@ async def _run(config: Config) -> int:
         idle_timeout_ms=config.idle_timeout_s * 1000,
     )
     relay.attach(asyncio.get_running_loop())
-    gateway = _gateway(config, receiver, ledger, relay, metrics)
+    tracing = Tracing(config) if config.is_traced else None
+    gateway = _gateway(config, receiver, ledger, relay, metrics, tracing)
     server = _server(config, App(gateway, receiver, metrics, config.metrics_token))
     await ledger.warm()
     background = [
@@ -96,12 +98,19 @@ async def _run(config: Config) -> int:
     await ledger.close()
     await _release(books, ledger)
     relay.close()
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
     await asyncio.gather(balances.close(), books.close(), receiver.close())
     return 0
 
 
 def _gateway(
-    config: Config, receiver: Receiver, ledger: Ledger, relay: Relay, metrics: Metrics
+    config: Config,
+    receiver: Receiver,
+    ledger: Ledger,
+    relay: Relay,
+    metrics: Metrics,
+    tracing: Tracing | None,
 ) -> Gateway:
     credentials, breakers = Credentials(), Breakers()
     batches = Batches(Fetching(relay, credentials, config.max_body_bytes))
@@ -114,6 +123,7 @@ def _gateway(
         Passing(config, authentication, relay, credentials, pending),
         ledger,
         metrics,
+        tracing.record if tracing else None,
     )
 
 

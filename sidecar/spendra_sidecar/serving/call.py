@@ -14,10 +14,20 @@ from spendra.providers import Match, Operation
 from spendra_sidecar.ledger.words import Held, Reservation, Reviewed
 from spendra_sidecar.serving import answers, protocols, refusals
 from spendra_sidecar.serving.batches.asked import Part
+from spendra_sidecar.serving.outcomes import Attempt
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.serving.repeats import Repeat
 from spendra_sidecar.snapshots.live import Live
 from spendra_sidecar.snapshots.routes import Route
+
+
+class Tried(NamedTuple):
+    """One attempt, and when it was under way: nanoseconds of Unix time."""
+
+    admission: "Admission"
+    attempt: Attempt
+    begun_ns: int
+    ended_ns: int
 
 
 @dataclass(slots=True)
@@ -41,6 +51,7 @@ class Call:
     """The approval that lets it through."""
     inspected: Inspected | None = None
     """As `match.operation` reads it."""
+    tried: list[Tried] = field(default_factory=list)
     waited_ns: int = 0
     """Time spent waiting for the provider."""
 

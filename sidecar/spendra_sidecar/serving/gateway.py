@@ -1,6 +1,8 @@
 """One request, from top to bottom: admit it, forward it, settle it."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from granian.rsgi import HTTPProtocol, Scope
 
@@ -11,13 +13,15 @@ from spendra_sidecar.metrics import Metrics
 from spendra_sidecar.serving import callers
 from spendra_sidecar.serving.admission import Admissions
 from spendra_sidecar.serving.bodies import Bodies
-from spendra_sidecar.serving.call import Admission, Call, begin, refuse
+from spendra_sidecar.serving.call import Admission, Call, Tried, begin, refuse
 from spendra_sidecar.serving.forwarding import Forwarding, attempt_of
 from spendra_sidecar.serving.generations import generation_of
 from spendra_sidecar.serving.outcomes import Attempt, conclude
 from spendra_sidecar.serving.passing import Passing
 from spendra_sidecar.serving.refusals import Refusal
 
+Record = Callable[[Call, Refusal | None], None]
+"""What is told of each request when it is over, and why it was refused."""
 _FREE = frozenset(("free", "later"))
 
 
@@ -32,7 +36,9 @@ class Gateway:
         passing: Passing,
         ledger: Ledger,
         metrics: Metrics,
+        record: Record | None,
     ) -> None:
+        self._record = record
         self._bodies = Bodies(config)
         self._admissions = admissions
         self._forwarding = forwarding
@@ -51,13 +57,17 @@ class Gateway:
         self._under_way += 1
         self._metrics.in_flight.set(self._under_way)
         self._idle.clear()
+        refused: Refusal | None = None
         try:
             await self._serve(call)
         except Refusal as refusal:
+            refused = refusal
             self._metrics.refused(refusal.kind.status, refusal.code)
             refuse(call, refusal)
         finally:
             self._leave()
+            if self._record is not None:
+                self._record(call, refused)
 
     async def _serve(self, call: Call) -> None:
         if self.stopping:
@@ -80,11 +90,13 @@ class Gateway:
     async def _attempt(self, call: Call, admission: Admission) -> bool:
         """Whether the caller has an answer. The reservation ends here, however it went."""
         attempt = attempt_of(call, admission)
+        begun_ns = time.time_ns()
         self._attempts.add(attempt)
         try:
             return await self._forwarding.forward(call, admission, attempt)
         finally:
             self._attempts.discard(attempt)
+            call.tried.append(Tried(admission, attempt, begun_ns, time.time_ns()))
             self._settle(admission, attempt)
 
     def _settle(self, admission: Admission, attempt: Attempt) -> None:
