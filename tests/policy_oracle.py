@@ -125,6 +125,9 @@ class Oracle:
     def _names(self) -> Iterator[str]:
         model, provider = self.facts["model"][0], self.case["provider"]
         yield from self._allow(self.key["id"], "models", self.key.get("models"), model)
+        yield from self._allow(self.key["id"], "providers", self.key.get("providers"), provider)
+        for tool in self._tools():
+            yield from self._allow(self.key["id"], "tools", self.key.get("tools"), tool)
         for policy in self.policies:
             rules, who = policy["rules"], policy["id"]
             yield from self._deny(who, "models_deny", rules.get("models_deny"), model)

@@ -247,7 +247,12 @@ KEYS = st.fixed_dictionaries(
             st.sampled_from(["team", "project"]), st.lists(NAMES, max_size=2, unique=True)
         ),
     },
-    optional={"models": optional(GLOBS), "max_request_nanousd": AMOUNTS},
+    optional={
+        "models": optional(GLOBS),
+        "providers": optional(GLOBS),
+        "tools": optional(GLOBS),
+        "max_request_nanousd": AMOUNTS,
+    },
 )
 HEADERS = st.dictionaries(
     st.sampled_from(["project", "team", "run", "label:feature", "model"]),

@@ -68,6 +68,8 @@ class KeyRecord(_Wire, frozen=True):
     hashes: list[KeyHash]
     scope: Selector
     models: list[str] | None = None
+    providers: list[str] | None = None
+    tools: list[str] | None = None
     max_request_nanousd: int | None = None
     expires_at_ms: int | None = None
 

@@ -24,12 +24,14 @@ _KEY = re.compile(r"spd_[a-z0-9]{1,16}_[A-Za-z0-9]{12}_[A-Za-z0-9]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """`scope` maps each dimension to one name; `models` are globs."""
+    """`scope` maps each dimension to one name; `models`, `providers` and `tools` are globs."""
 
     name: str
     scope: Mapping[str, str]
     environment: str
     models: list[str] | None
+    providers: list[str] | None
+    tools: list[str] | None
     max_request_nanousd: int | None
     expires_at: datetime | None
 
@@ -138,6 +140,8 @@ def _columns(draft: Draft) -> tuple[object, ...]:
         draft.environment,
         draft.scope,
         draft.models,
+        draft.providers,
+        draft.tools,
         draft.max_request_nanousd,
         draft.expires_at,
     )

@@ -92,6 +92,8 @@ def _key(row: Row, hashes: list[KeyHash], tree: Tree) -> KeyRecord:
         hashes=hashes,
         scope=flatten(row["scope"], tree.parents),
         models=row["models"],
+        providers=row["providers"],
+        tools=row["tools"],
         max_request_nanousd=row["max_request_nanousd"],
         expires_at_ms=ms(row["expires_at"]),
     )

@@ -48,6 +48,8 @@ struct Key {
     environment: String,
     scope: BTreeMap<Box<str>, Vec<Box<str>>>,
     models: Option<Vec<String>>,
+    providers: Option<Vec<String>>,
+    tools: Option<Vec<String>>,
     max_request_nanousd: Option<u64>,
 }
 
@@ -60,6 +62,8 @@ impl Key {
             environment: self.environment.as_str().into(),
             scope: scope.map(|(name, values)| (name, values.into())).collect(),
             models: self.models.as_deref().map(Globs::new),
+            providers: self.providers.as_deref().map(Globs::new),
+            tools: self.tools.as_deref().map(Globs::new),
             max_request_nanousd: self.max_request_nanousd,
         }
     }

@@ -16,6 +16,8 @@ class NewKey(Body):
     scope: KeyScope = Field(default_factory=dict)
     environment: Environment = "live"
     models: Globs | None = None
+    providers: Globs | None = None
+    tools: Globs | None = None
     max_request_usd: RequestDollars | None = None
     expires_at: Moment | None = None
 

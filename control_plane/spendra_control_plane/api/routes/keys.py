@@ -27,6 +27,8 @@ async def create_key(plane: InPlane, org_id: Writes, body: NewKey) -> dict[str, 
         scope=body.scope,
         environment=body.environment,
         models=body.models,
+        providers=body.providers,
+        tools=body.tools,
         max_request_nanousd=body.max_request_usd,
         expires_at=body.expires_at,
     )

@@ -9,7 +9,8 @@ SELECT kind, name FROM spendra.scopes WHERE org_id = $1 AND state = 'archived';
 
 -- name: keys
 -- A revoked key keeps its own refusal for a month; then it is as unknown as any other text.
-SELECT id, name, environment, state, scope, models, max_request_nanousd, expires_at, shard
+SELECT id, name, environment, state, scope, models, providers, tools,
+    max_request_nanousd, expires_at, shard
 FROM spendra.keys
 WHERE org_id = $1 AND shard = ANY ($2::smallint[])
     AND (revoked_at IS NULL OR revoked_at > now() - interval '30 days')

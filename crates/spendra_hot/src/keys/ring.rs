@@ -24,6 +24,8 @@ pub struct Principal {
     /// What the key is bound to, ancestors included.
     pub scope: Scope,
     pub models: Option<Globs>,
+    pub providers: Option<Globs>,
+    pub tools: Option<Globs>,
     pub max_request_nanousd: Option<u64>,
 }
 
@@ -194,7 +196,9 @@ fn admit(record: KeyRecord) -> Result<(Box<str>, Entry), Unusable> {
         name: record.name.into(),
         environment: record.environment.into(),
         scope: scope(&id, record.scope)?,
-        models: record.models.map(|models| Globs::new(&models)),
+        models: record.models.as_deref().map(Globs::new),
+        providers: record.providers.as_deref().map(Globs::new),
+        tools: record.tools.as_deref().map(Globs::new),
         max_request_nanousd: record.max_request_nanousd,
     };
     let (state, expires_at_ms) = (record.state, record.expires_at_ms);

@@ -22,6 +22,10 @@ pub(super) struct KeyRecord {
     #[serde(default)]
     pub models: Option<Vec<String>>,
     #[serde(default)]
+    pub providers: Option<Vec<String>>,
+    #[serde(default)]
+    pub tools: Option<Vec<String>>,
+    #[serde(default)]
     pub max_request_nanousd: Option<u64>,
     #[serde(default)]
     pub expires_at_ms: Option<i64>,

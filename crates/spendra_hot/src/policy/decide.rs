@@ -127,7 +127,7 @@ impl Decision {
             .map(|name| name.as_str().into())
             .collect();
         let key = request.principal;
-        self.hear_key_models(&key.key_id, key.models.as_ref(), &model);
+        self.hear_key(key, &provider, &model, &tools);
         for policy in policies {
             self.hear_names(policy, &provider, &model);
             self.hear_tools(policy, &tools);

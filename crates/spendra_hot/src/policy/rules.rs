@@ -7,6 +7,7 @@ use super::detail::Detail;
 use super::facts::Facts;
 use super::tree::{Policy, Rules};
 use crate::glob::Globs;
+use crate::keys::Principal;
 
 const TOKENS_PER_MINUTE: &str = "tokens_per_minute";
 
@@ -138,14 +139,24 @@ impl Decision {
         }
     }
 
-    /// The models that the key itself may use.
-    pub(super) fn hear_key_models(
+    /// The models, providers and tools that the key itself may use.
+    pub(super) fn hear_key(
         &mut self,
-        key_id: &Arc<str>,
-        globs: Option<&Globs>,
+        key: &Principal,
+        provider: &Arc<str>,
         model: &Arc<str>,
+        names: &[Arc<str>],
     ) {
-        self.allow_only(key_id, &models("models", globs), model);
+        let id = &key.key_id;
+        self.allow_only(id, &models("models", key.models.as_ref()), model);
+        self.allow_only(
+            id,
+            &providers("providers", key.providers.as_ref()),
+            provider,
+        );
+        for name in names {
+            self.allow_only(id, &tools("tools", key.tools.as_ref()), name);
+        }
     }
 
     fn deny(&mut self, speaker: &Arc<str>, list: &List<'_>, name: &str) {

@@ -69,6 +69,8 @@ CREATE TABLE spendra.keys (
     state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'revoked')),
     scope jsonb NOT NULL,
     models jsonb,
+    providers jsonb,
+    tools jsonb,
     max_request_nanousd bigint CHECK (max_request_nanousd > 0),
     expires_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),

@@ -266,7 +266,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
     WHERE r.org_id = p_org AND r.dimension = p_dimension
 $$;
 
+-- The hour of a key's last event, as far as they are summed up.
+CREATE FUNCTION spendra.key_last_used(p_org text, p_key text) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT max(starts_at) FROM spendra.spend_totals
+    WHERE org_id = p_org AND grain = 'hour' AND dimension = 'key' AND value = p_key
+$$;
+
 CREATE INDEX accounts_by_budget ON spendra.accounts (org_id, budget_id, window_start);
 
 REVOKE ALL ON FUNCTION spendra.rolled_facts, spendra.named_values, spendra.booked_between,
-    spendra.roll_up, spendra.exact_part, spendra.spent, spendra.spent_on FROM PUBLIC;
+    spendra.roll_up, spendra.exact_part, spendra.spent, spendra.spent_on,
+    spendra.key_last_used FROM PUBLIC;
