@@ -156,6 +156,22 @@ async def test_the_ledger_finds_a_value_wherever_it_is(
     assert {item["value"] for item in spent} == {"rare", "other"}
 
 
+async def test_a_key_shows_the_hour_of_its_last_use(
+    books: Books, org: Organization, budget: str, pool: Pool
+) -> None:
+    key = org.post("/v1/keys", {"name": "k"})
+    assert key["last_used_at"] is None
+    account = await books.open_account(budget)
+    books.facts = {"key": [key["id"]]}
+    for hours in (30, 5, 70):
+        books.reserved_at = START + timedelta(hours=hours, minutes=7)
+        await books.spend(100, account)
+    await rolled(pool, org)
+    used = f"{START + timedelta(hours=70):%Y-%m-%dT%H:%M:%SZ}"
+    assert org.get(f"/v1/keys/{key['id']}")["last_used_at"] == used
+    assert [one["last_used_at"] for one in org.get("/v1/keys")["items"]] == [used]
+
+
 async def test_any_whole_hours_are_told_exactly_and_by_time(
     books: Books, org: Organization, budget: str, pool: Pool
 ) -> None:

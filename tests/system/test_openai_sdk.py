@@ -228,6 +228,23 @@ def test_a_model_outside_the_keys_allowlist_is_refused(system: System) -> None:
     assert caught.value.code == "model_not_allowed"
 
 
+def test_a_key_is_held_to_its_providers_and_tools(system: System) -> None:
+    elsewhere = system.openai(system.new_key(providers=["anthropic", "goo*"])["key"])
+    with pytest.raises(openai.PermissionDeniedError) as caught:
+        elsewhere.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    assert caught.value.code == "provider_not_allowed"
+    client = system.openai(system.new_key(providers=["openai"], tools=["look_*"])["key"])
+    for name, is_let_through in (("look_up", True), ("delete", False)):
+        tool: Any = {"type": "function", "function": {"name": name, "parameters": {}}}
+        asked: Any = {"model": "gpt-4o", "messages": MESSAGES, "tools": [tool]}
+        if is_let_through:
+            client.chat.completions.create(**asked)
+            continue
+        with pytest.raises(openai.PermissionDeniedError) as caught:
+            client.chat.completions.create(**asked)
+        assert caught.value.code == "tool_not_allowed"
+
+
 def test_an_unpriced_model_is_refused(system: System) -> None:
     with pytest.raises(openai.PermissionDeniedError) as caught:
         system.openai().chat.completions.create(model="nobody-knows-this", messages=MESSAGES)
