@@ -40,6 +40,7 @@ NAMED_IN = {
         "sidecar/spendra_sidecar/serving/google_tokens.py",
         "sidecar/spendra_sidecar/snapshots/receiver.py",
         "control_plane/spendra_control_plane/access/openid.py",
+        "control_plane/spendra_control_plane/authoring/provider_tests.py",
         "control_plane/spendra_control_plane/notices/sending.py",
     },
     "authlib": {"control_plane/spendra_control_plane/access/openid.py"},

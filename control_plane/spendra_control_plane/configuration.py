@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 from urllib.parse import urlsplit
 
 EXIT_BAD_CONFIGURATION = 64
@@ -50,7 +51,7 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
         database_url=database_url(environ),
         redis_url=_url(environ, "SPENDRA_REDIS_URL", _REDIS_SCHEMES),
         admin_token=_admin_token(_required(environ, "SPENDRA_ADMIN_TOKEN")),
-        master_key=master_key(_required(environ, "SPENDRA_MASTER_KEY")),
+        master_key=required_master_key(environ),
         host=host,
         port=port,
         public_url=_public_url(environ.get("SPENDRA_PUBLIC_URL") or f"http://{host}:{port}"),
@@ -88,6 +89,27 @@ def _admin_token(text: str) -> str:
         msg = f"SPENDRA_ADMIN_TOKEN must have at least {_SHORTEST_ADMIN_TOKEN} characters."
         raise ConfigurationError(msg)
     return text
+
+
+def required_master_key(environ: Mapping[str, str]) -> bytes:
+    """Raises ConfigurationError when none is set, or it is no key."""
+    key = read_master_key(environ)
+    if key is None:
+        msg = "SPENDRA_MASTER_KEY is not set, and SPENDRA_MASTER_KEY_FILE names no file."
+        raise ConfigurationError(msg)
+    return key
+
+
+def read_master_key(environ: Mapping[str, str]) -> bytes | None:
+    """From the setting or from the file that another names; None where neither is set."""
+    text, path = (environ.get(f"SPENDRA_MASTER_KEY{end}", "").strip() for end in ("", "_FILE"))
+    if path and not text:
+        try:
+            text = Path(path).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"SPENDRA_MASTER_KEY_FILE {path!r} cannot be read: {error}."
+            raise ConfigurationError(msg) from None
+    return master_key(text) if text else None
 
 
 def master_key(text: str) -> bytes:

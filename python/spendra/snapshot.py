@@ -173,7 +173,8 @@ class RouteRecord(_Wire, frozen=True):
 
     `parameters` fill places of paths (`project`, `location`); `model_names` give the catalog's
     name of what is called otherwise there (Azure deployments); `ceilings_nanousd` let paths
-    through that are not metered, by pattern, each request booked at its ceiling.
+    through that are not metered, by pattern, each request booked at its ceiling;
+    `credential_file` names a file in the sidecar's own directory that holds the credential.
     """
 
     provider: str
@@ -181,6 +182,7 @@ class RouteRecord(_Wire, frozen=True):
     base_url: str
     credential: str
     models: list[str]
+    credential_file: str = ""
     fallbacks: list[FallbackRecord] = []
     parameters: dict[str, str] = {}
     model_names: dict[str, str] = {}

@@ -43,6 +43,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace_s: int
     metrics_token: str = ""
     """What `/metrics` asks for; empty: nothing."""
+    secrets_dir: Path | None = None
+    """Where files with providers' credentials are; None: nowhere."""
     is_traced: bool = False
     """An OTLP collector is named in OpenTelemetry's own variables."""
 
@@ -71,6 +73,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         idle_timeout_s=_number(env, "SPENDRA_IDLE_TIMEOUT_S", 300, 1, 86_400),
         shutdown_grace_s=_number(env, "SPENDRA_SHUTDOWN_GRACE_S", 20, 0, 3600),
         metrics_token=env.get("SPENDRA_METRICS_TOKEN", ""),
+        secrets_dir=_directory(env, "SPENDRA_SECRETS_DIR"),
         is_traced=_is_traced(env),
     )
 
@@ -108,6 +111,17 @@ def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str:
         msg = f"{name} must be a URL that begins with {' or '.join(s + '://' for s in schemes)}"
         raise ConfigError(msg)
     return value
+
+
+def _directory(env: Mapping[str, str], name: str) -> Path | None:
+    text = env.get(name, "")
+    if not text:
+        return None
+    path = Path(text)
+    if not path.is_dir():
+        msg = f"{name} must be a directory, and {text!r} is none"
+        raise ConfigError(msg)
+    return path
 
 
 def _is_traced(env: Mapping[str, str]) -> bool:

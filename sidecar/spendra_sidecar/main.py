@@ -112,7 +112,7 @@ def _gateway(
     metrics: Metrics,
     tracing: Tracing | None,
 ) -> Gateway:
-    credentials, breakers = Credentials(), Breakers()
+    credentials, breakers = Credentials(config.secrets_dir), Breakers()
     batches = Batches(Fetching(relay, credentials, config.max_body_bytes))
     pending = Pending(ledger, batches)
     authentication = Authentication(config, receiver, ledger)

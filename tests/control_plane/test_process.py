@@ -40,6 +40,11 @@ def environ(postgres: Postgres, valkey: Server, request: pytest.FixtureRequest) 
         ("SPENDRA_ADMIN_TOKEN", "short", "SPENDRA_ADMIN_TOKEN must have at least 16 characters."),
         ("SPENDRA_MASTER_KEY", "c2hvcnQ=", "SPENDRA_MASTER_KEY must be the base64 of 32 bytes"),
         ("SPENDRA_MASTER_KEY", "!", "SPENDRA_MASTER_KEY must be the base64 of 32 bytes"),
+        (
+            "SPENDRA_MASTER_KEY_FILE",
+            "/nowhere",
+            "SPENDRA_MASTER_KEY_FILE '/nowhere' cannot be read",
+        ),
         ("SPENDRA_CONTROL_PLANE_PORT", "70000", "SPENDRA_CONTROL_PLANE_PORT must be a port"),
         ("SPENDRA_CONTROL_PLANE_PORT", "http", "SPENDRA_CONTROL_PLANE_PORT must be a port"),
         ("SPENDRA_PUBLIC_URL", "spendra.example.com", "SPENDRA_PUBLIC_URL must be the address"),
@@ -51,6 +56,8 @@ def test_a_wrong_setting_ends_with_64_and_one_sentence(
     name: str, value: str, sentence: str
 ) -> None:
     made = settings("postgresql://127.0.0.1:9/none", "redis://127.0.0.1:9")
+    if name == "SPENDRA_MASTER_KEY_FILE":
+        del made["SPENDRA_MASTER_KEY"]
     ended = serve_once({**made, name: value})
     assert ended.returncode == 64
     assert ended.stderr.startswith(sentence)

@@ -10,18 +10,20 @@ from spendra_control_plane.authoring.refusals import refuse_invalid, refuse_miss
 from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
+from spendra_control_plane.stores.vault import credential_of
 
 SQL = statements("providers")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """`keeps_credential`: the stored one stays, and `credential` says nothing."""
+    """`keeps_credential`: the stored one stays, and neither `credential` nor its file counts."""
 
     kind: str
     base_url: str
     keeps_credential: bool
     credential: str
+    credential_file: str | None
     models: list[str]
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
@@ -44,11 +46,11 @@ async def put(
         old = await change.connection.fetchrow(SQL["get"], org_id, provider)
         editions.check(if_match, _view(old) if old is not None else {})
         _check_address(provider, draft, old)
-        sealed = _sealed(publisher, change, provider, draft, old)
+        sealed, file = _credential(publisher, change, provider, draft, old)
         await _check_fallbacks(change, provider, draft)
         await change.connection.execute(
             SQL["put"], org_id, provider, draft.kind, draft.base_url, sealed, draft.models,
-            draft.fallbacks, draft.parameters, draft.model_names, draft.ceilings_nanousd,
+            draft.fallbacks, draft.parameters, draft.model_names, draft.ceilings_nanousd, file,
         )  # fmt: skip
         return _view(await _read(change.connection, org_id, provider))
 
@@ -73,6 +75,12 @@ async def page(pool: Pool, org_id: str, after: str, limit: int) -> list[dict[str
     return [_view(row) for row in await pool.fetch(SQL["page"], org_id, after, limit)]
 
 
+async def read(pool: Pool, org_id: str, provider: str) -> Row:
+    """The route's row, its credential sealed. Raises Refusal."""
+    async with pool.acquire() as connection:
+        return await _read(connection, org_id, provider)
+
+
 async def _check_fallbacks(change: Change, provider: str, draft: Draft) -> None:
     """A fallback is another route that exists."""
     rows = await change.connection.fetch(SQL["names"], change.org_id)
@@ -86,7 +94,7 @@ async def _check_fallbacks(change: Change, provider: str, draft: Draft) -> None:
 
 
 def _check_address(provider: str, draft: Draft, old: Row | None) -> None:
-    if old is None or not draft.keeps_credential or not old["credential_sealed"]:
+    if old is None or not draft.keeps_credential or not _has_credential(old):
         return
     if old["base_url"] != draft.base_url:
         detail = (
@@ -95,15 +103,22 @@ def _check_address(provider: str, draft: Draft, old: Row | None) -> None:
         refuse_invalid(detail)
 
 
-def _sealed(
+def _credential(
     publisher: Publisher, change: Change, provider: str, draft: Draft, old: Row | None
-) -> bytes | None:
+) -> tuple[bytes | None, str | None]:
+    """Sealed, or the name of the file at the sidecars that holds it."""
     if draft.keeps_credential:
-        return old["credential_sealed"] if old is not None else None
+        return (
+            (old["credential_sealed"], old["credential_file"]) if old is not None else (None, None)
+        )
     if not draft.credential:
-        return None
-    purpose = f"credential {provider}"
-    return publisher.vault.seal(change.org_id, purpose, draft.credential.encode())
+        return None, draft.credential_file
+    sealed = publisher.vault.seal(change.org_id, credential_of(provider), draft.credential.encode())
+    return sealed, None
+
+
+def _has_credential(row: Row) -> bool:
+    return row["credential_sealed"] is not None or row["credential_file"] is not None
 
 
 async def _read(connection: Connection, org_id: str, provider: str) -> Row:
@@ -117,5 +132,5 @@ def _view(row: Row) -> dict[str, Any]:
     hidden = ("credential_sealed", "ceilings_nanousd")
     columns = {name: value for name, value in row.items() if name not in hidden}
     ceilings = {path: nanousd_to_usd(most) for path, most in row["ceilings_nanousd"].items()}
-    has_credential = row["credential_sealed"] is not None
-    return {**columns, "unmetered_ceiling_usd": ceilings, "has_credential": has_credential}
+    found = {"unmetered_ceiling_usd": ceilings, "has_credential": _has_credential(row)}
+    return {**columns, **found}

@@ -25,7 +25,7 @@ from spendra_control_plane.snapshots.moments import ms
 from spendra_control_plane.snapshots.prices import PriceRow, prices_segment
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
-from spendra_control_plane.stores.vault import Vault
+from spendra_control_plane.stores.vault import Vault, credential_of
 
 SQL = statements("compile")
 
@@ -150,12 +150,13 @@ async def _secrets(connection: Connection, org: Row, vault: Vault) -> SecretsSeg
 
 def _route(row: Row, org_id: str, vault: Vault) -> RouteRecord:
     sealed = row["credential_sealed"]
-    purpose = f"credential {row['provider']}"
+    purpose = credential_of(row["provider"])
     return RouteRecord(
         provider=row["provider"],
         kind=row["kind"],
         base_url=row["base_url"],
         credential=vault.unseal(org_id, purpose, sealed).decode() if sealed else "",
+        credential_file=row["credential_file"] or "",
         models=row["models"],
         fallbacks=msgspec.convert(row["fallbacks"], list[FallbackRecord]),
         parameters=row["parameters"],

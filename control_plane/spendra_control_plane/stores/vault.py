@@ -21,5 +21,10 @@ class Vault:
         return unseal(self._key, sealed, _context(org_id, purpose))
 
 
+def credential_of(provider: str) -> str:
+    """The purpose for which a provider route's credential is sealed."""
+    return f"credential {provider}"
+
+
 def _context(org_id: str, purpose: str) -> bytes:
     return f"{org_id}\n{purpose}".encode()

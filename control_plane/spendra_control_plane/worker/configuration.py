@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import msgspec
 
-from spendra_control_plane.configuration import master_key
+from spendra_control_plane.configuration import read_master_key
 from spendra_control_plane.notices.mail import Mailer, read_mailer
 from spendra_control_plane.worker.notifying import Patience
 
@@ -40,7 +40,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         audit_every_s=_whole(env, "SPENDRA_AUDIT_EVERY_S", 300),
         host=env.get("SPENDRA_WORKER_HOST") or "127.0.0.1",
         port=_whole(env, "SPENDRA_WORKER_PORT", 0),
-        master_key=master_key(env["SPENDRA_MASTER_KEY"]) if env.get("SPENDRA_MASTER_KEY") else None,
+        master_key=read_master_key(env),
         mailer=_mailer(env),
         patience=Patience(
             _whole(env, "SPENDRA_NOTICE_ATTEMPTS", 8, least=1),

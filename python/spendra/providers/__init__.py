@@ -2,7 +2,7 @@
 
 from spendra.providers.matching import Match, find, own_operation, unmatched
 from spendra.providers.table import COMPATIBLE, PROVIDERS, row
-from spendra.providers.words import Operation, Protocol, Provider
+from spendra.providers.words import Operation, Protocol, Provider, header_of
 
 __all__ = (
     "COMPATIBLE",
@@ -12,6 +12,7 @@ __all__ = (
     "Protocol",
     "Provider",
     "find",
+    "header_of",
     "own_operation",
     "row",
     "unmatched",

@@ -65,3 +65,12 @@ class Provider:
     aliases: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     """Its own models, by pattern: of the routes that serve everything it comes first for these."""
+
+
+def header_of(auth: str, credential: str) -> tuple[str, str]:
+    """Name and value of the header in which a provider looks for a credential; empty without."""
+    if not credential:
+        return "", ""
+    if auth == "bearer":
+        return "authorization", f"Bearer {credential}"
+    return auth, credential

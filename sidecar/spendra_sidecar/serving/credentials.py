@@ -7,12 +7,13 @@ or `{"tenant_id", "client_id", "client_secret"}` of an application in Microsoft 
 import asyncio
 import logging
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import msgspec
 
-from spendra.providers import Operation
+from spendra.providers import Operation, header_of
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.routes import Route
 
@@ -61,14 +62,16 @@ class _Token:
 class Credentials:
     """Of all routes; tokens are kept by credential, so that a new snapshot keeps them."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._files: dict[str, tuple[int, str]] = {}
         self._tokens: dict[str, _Token] = {}
 
     async def header(self, route: Route, operation: Operation) -> tuple[str, str]:
         """Name and value; an empty name where the route has no credential. Raises Refusal."""
-        credential = route.record.credential
+        credential = route.record.credential or self._in_file(route)
         if not credential.startswith("{"):
-            return written(operation.auth or route.row.auth, credential)
+            return header_of(operation.auth or route.row.auth, credential)
         token = self._tokens.get(credential)
         if token is None:
             token = self._add(credential)
@@ -78,6 +81,24 @@ class Credentials:
             raise Refusal("credential_unavailable", msg, retry_after_ms=5000)
         return "authorization", f"Bearer {value}"
 
+    def _in_file(self, route: Route) -> str:
+        """What the file says now that the route names; empty where it names none."""
+        name = route.record.credential_file
+        if not name:
+            return ""
+        try:
+            if self._directory is None:
+                raise FileNotFoundError
+            path = self._directory / name
+            changed_ns = path.stat().st_mtime_ns
+            known = self._files.get(name)
+            if known is None or known[0] != changed_ns:
+                known = self._files[name] = (changed_ns, path.read_text("utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"This sidecar has no file {name!r} in SPENDRA_SECRETS_DIR, for {route.name}."
+            raise Refusal("credential_unavailable", msg, retry_after_ms=5000) from error
+        return known[1]
+
     def _add(self, credential: str) -> _Token:
         if len(self._tokens) >= _MOST:
             self._tokens.clear()
@@ -86,15 +107,6 @@ class Credentials:
         except msgspec.DecodeError:
             source = {}
         return self._tokens.setdefault(credential, _Token(source))
-
-
-def written(auth: str, credential: str) -> tuple[str, str]:
-    """A credential that does not change, in the header where its provider looks for it."""
-    if not credential:
-        return "", ""
-    if auth == "bearer":
-        return "authorization", f"Bearer {credential}"
-    return auth, credential
 
 
 async def _fetched(source: dict[str, Any]) -> tuple[str, float]:

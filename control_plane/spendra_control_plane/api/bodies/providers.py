@@ -1,9 +1,9 @@
 """What a person may type about provider routes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from spendra.providers import PROVIDERS, Provider, row
 from spendra_control_plane.api.bodies.words import Body, Globs, RequestDollars, Word
@@ -38,15 +38,22 @@ class FallbackBody(Body):
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
+SecretName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+]
 PathPattern = Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]*$", max_length=500)]
 
 
 class ProviderBody(Body):
-    """`kind`: a row of the provider table; by default the one of the route's name."""
+    """`kind`: a row of the provider table; by default the one of the route's name.
+
+    `credential_file`: a file in `SPENDRA_SECRETS_DIR` of the sidecars, in place of `credential`.
+    """
 
     kind: Annotated[str, AfterValidator(_kind)] | None = None
     base_url: Annotated[str, AfterValidator(_base_url)] | None = None
     credential: Annotated[str, Field(max_length=10_000)] | None = Field(default=None, repr=False)
+    credential_file: SecretName | None = None
     models: Globs = Field(default_factory=lambda: ["*"])
     fallbacks: Annotated[list[FallbackBody], Field(max_length=8)] = Field(default_factory=list)
     parameters: Annotated[dict[Literal["project", "location"], Word], Field(max_length=2)] = Field(
@@ -56,6 +63,13 @@ class ProviderBody(Body):
     unmetered_ceiling_usd: Annotated[dict[PathPattern, RequestDollars], Field(max_length=50)] = (
         Field(default_factory=dict)
     )
+
+    @model_validator(mode="after")
+    def _has_one_credential(self) -> Self:
+        if self.credential and self.credential_file:
+            msg = "give 'credential' or 'credential_file', not both"
+            raise ValueError(msg)
+        return self
 
     def kind_of(self, name: str) -> Provider:
         return row(self.kind or name)

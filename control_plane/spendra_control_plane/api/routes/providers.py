@@ -9,7 +9,7 @@ from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
-from spendra_control_plane.authoring import providers
+from spendra_control_plane.authoring import provider_tests, providers
 
 router = APIRouter(prefix="/v1/providers", tags=["providers"], route_class=ExactRoute)
 
@@ -28,13 +28,14 @@ async def put_provider(
     response: Response,
     if_match: IfMatch = None,
 ) -> dict[str, Any]:
-    """Without the field `credential` the stored one stays; null takes it away."""
+    """Without `credential` and `credential_file` the stored one stays; null takes it away."""
     kind = body.kind_of(provider)
     draft = providers.Draft(
         kind=kind.name,
         base_url=body.base_url or providers.origin(kind),
-        keeps_credential="credential" not in body.given(),
+        keeps_credential=not {"credential", "credential_file"} & body.given().keys(),
         credential=body.credential or "",
+        credential_file=body.credential_file,
         models=body.models,
         fallbacks=[fallback.model_dump() for fallback in body.fallbacks],
         parameters={str(name): value for name, value in body.parameters.items()},
@@ -56,6 +57,12 @@ async def get_provider(
     plane: InPlane, org_id: Reads, provider: Provider, response: Response
 ) -> dict[str, Any]:
     return tagged(response, await providers.get(plane.pool, org_id, provider))
+
+
+@router.post("/{provider}/test")
+async def test_provider(plane: InPlane, org_id: Writes, provider: Provider) -> dict[str, Any]:
+    """Asks it for its models with the stored credential, from the control plane."""
+    return await provider_tests.test(plane.pool, plane.publisher.vault, org_id, provider)
 
 
 @router.delete("/{provider}")

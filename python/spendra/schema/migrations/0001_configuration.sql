@@ -135,6 +135,8 @@ CREATE TABLE spendra.provider_routes (
     kind text NOT NULL,
     base_url text NOT NULL,
     credential_sealed bytea,
+    -- The name of a file at the sidecars that holds it instead.
+    credential_file text,
     models jsonb NOT NULL,
     fallbacks jsonb NOT NULL DEFAULT '[]',
     parameters jsonb NOT NULL DEFAULT '{}',
@@ -142,7 +144,8 @@ CREATE TABLE spendra.provider_routes (
     ceilings_nanousd jsonb NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (org_id, provider)
+    PRIMARY KEY (org_id, provider),
+    CHECK (credential_sealed IS NULL OR credential_file IS NULL)
 );
 
 -- Segments that have to be compiled anew for the next snapshot: the triggers below note what a
