@@ -42,6 +42,38 @@ def budget_of(org: Organization, **more: Any) -> str:
     return str(org.post("/v1/budgets", body)["id"])
 
 
+async def test_a_month_is_told_of_once_when_all_of_it_is_there(
+    org: Organization, books: Books, pool: Pool
+) -> None:
+    account = await books.open_account(budget_of(org))
+    this_month = this_hour().replace(day=1, hour=0)
+    month = (this_month - timedelta(days=1)).replace(day=1)
+    for moment, project, nanousd in (
+        (month - HOUR, "checkout", 7),
+        (month, "checkout", 100),
+        (month + 9 * HOUR, "search", 400),
+        (this_month - HOUR, "checkout", 50),
+        (this_month, "checkout", 9999),
+    ):
+        books.facts, books.reserved_at = {"project": [project], "provider": ["openai"]}, moment
+        await books.spend(nanousd, account)
+    assert await rolling.roll_up(pool, [org.id])
+    for late, expected in ((timedelta(seconds=-1), 0), (timedelta(), 1), (timedelta(days=9), 1)):
+        whole = this_month + 6 * HOUR + late
+        sql = "UPDATE spendra.rollup_marks SET whole_at = $1 WHERE org_id = $2"
+        await pool.execute(sql, whole, org.id)
+        await asyncio.gather(*(alerting.look(pool, org.id) for _ in range(4)))
+        items = org.get("/v1/notices?event=finance.month")["items"]
+        assert len(items) == expected
+    facts = items[0]["facts"]
+    assert items[0]["subject"] == f"{month:%Y-%m}"
+    assert (facts["requests"], facts["total_nanousd"], facts["before_nanousd"]) == (3, 550, 7)
+    assert facts["cost_centers"] == [
+        {"cost_center": "search", "total_nanousd": 400},
+        {"cost_center": "checkout", "total_nanousd": 150},
+    ]
+
+
 async def test_shares_of_a_limit_are_told_once_each_the_highest_first(
     org: Organization, books: Books, pool: Pool
 ) -> None:

@@ -27,6 +27,15 @@ def test_amounts_are_told_in_dollars() -> None:
     assert "cost: $0.50" in lines_of(notice(cost_nanousd=500_000_000))
 
 
+def test_a_list_is_told_a_line_each() -> None:
+    centers = [{"cost_center": "ops", "total_nanousd": 5 * 10**8}, {"cost_center": "web"}]
+    lines = lines_of(notice(cost_centers=centers))
+    assert [line for line in lines if line.startswith("cost centers")] == [
+        "cost centers: ops, $0.50",
+        "cost centers: web",
+    ]
+
+
 def test_a_name_cannot_add_a_header() -> None:
     letter = Letter(
         delivery_id="d",

@@ -14,6 +14,7 @@ RAISED: Final = {
     "budget.anomaly": "an hour cost far more than a budget's hours do",
     "spend.overrun": "a provider billed above the worst case that was held",
     "ledger.drift": "Redis differed from Postgres, and was rebuilt",
+    "finance.month": "a month is over: what it cost, by cost center",
     "review.requested": "a request waits for a review",
     "ledger.lost": "a sidecar lost reservations; they stay held until they are ended",
 }
@@ -55,7 +56,12 @@ def told(facts: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in facts.items()
         if name.endswith(NANOUSD) and value is not None
     }
-    return {**facts, **dollars}
+    lists = {
+        name: [told(one) for one in value]
+        for name, value in facts.items()
+        if isinstance(value, list)
+    }
+    return {**facts, **dollars, **lists}
 
 
 _TITLES: Final = {
@@ -68,6 +74,9 @@ _TITLES: Final = {
     ),
     "budget.requested": (
         "{asked_by} asks for ${wanted_usd}, not ${limit_usd}, for the budget {name!r}: {reason}"
+    ),
+    "finance.month": (
+        "{subject} cost ${total_usd} for {requests} requests; the month before cost ${before_usd}."
     ),
     "review.requested": (
         "The key {key!r} asks for ${amount_usd} of {model!r}; it waits for a review as {subject}."

@@ -73,16 +73,20 @@ def mail(letter: Letter, sender: str) -> EmailMessage:
 def lines_of(notice: Notice) -> list[str]:
     """What is known, one thing a line; amounts in dollars."""
     lines = [("event", notice.event), ("subject", notice.subject)]
-    lines += [
-        (name.removesuffix(NANOUSD), f"${nanousd_to_usd(value)}" if _is_money(name) else value)
-        for name, value in notice.facts.items()
-    ]
+    for name, value in notice.facts.items():
+        if isinstance(value, list):
+            lines += [(name, ", ".join(_words(*pair) for pair in one.items())) for one in value]
+        else:
+            lines.append((name.removesuffix(NANOUSD), _words(name, value)))
     lines += [("raised at", notice.raised_at.isoformat()), ("notice", notice.id)]
     return [f"{name.replace('_', ' ')}: {value}" for name, value in lines]
 
 
-def _is_money(name: str) -> bool:
-    return name.endswith(NANOUSD)
+def _words(name: str, value: object) -> str:
+    """A fact's value; of an amount its dollars."""
+    if name.endswith(NANOUSD) and isinstance(value, int):
+        return f"${nanousd_to_usd(value)}"
+    return str(value)
 
 
 def _escaped(text: str) -> str:

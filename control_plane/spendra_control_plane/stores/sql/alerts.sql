@@ -108,6 +108,44 @@ WHERE r.org_id = $1 AND r.grain = 'hour' AND r.label = ''
     AND r.overrun_nanousd > 0
 GROUP BY 1, r.starts_at;
 
+-- name: finance_month
+-- Of the month before this one (UTC), once nothing of it is missing any more, and six hours later.
+SELECT to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM') AS subject, NULL AS budget_id,
+    to_char(m.starts_at AT TIME ZONE 'UTC', 'YYYY-MM') AS period,
+    jsonb_build_object('requests', spent.requests, 'total_nanousd', spent.nanousd,
+        'adjusted_nanousd', spent.adjusted, 'before_nanousd', before.nanousd,
+        'cost_centers', centers.listed) AS facts
+FROM spendra.rollup_marks w
+CROSS JOIN LATERAL (
+    SELECT date_trunc('month', now(), 'UTC') AS ends_at, date_trunc(
+        'month', date_trunc('month', now(), 'UTC') - interval '1 day', 'UTC') AS starts_at
+) AS m
+CROSS JOIN LATERAL (
+    SELECT sum(t.requests) AS requests, sum(t.cost_nanousd + t.adjusted_nanousd) AS nanousd,
+        sum(t.adjusted_nanousd) AS adjusted
+    FROM spendra.spend_totals t
+    WHERE t.org_id = $1 AND t.grain = 'day' AND t.dimension = ''
+        AND t.starts_at >= m.starts_at AND t.starts_at < m.ends_at
+) AS spent
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(t.cost_nanousd + t.adjusted_nanousd), 0) AS nanousd
+    FROM spendra.spend_totals t
+    WHERE t.org_id = $1 AND t.grain = 'day' AND t.dimension = '' AND t.starts_at < m.starts_at
+        AND t.starts_at >= date_trunc('month', m.starts_at - interval '1 day', 'UTC')
+) AS before
+CROSS JOIN LATERAL (
+    SELECT jsonb_agg(jsonb_build_object('cost_center', c.value, 'total_nanousd', c.nanousd)
+        ORDER BY c.nanousd DESC, c.value) AS listed
+    FROM (
+        SELECT t.value, sum(t.cost_nanousd + t.adjusted_nanousd) AS nanousd
+        FROM spendra.spend_totals t
+        WHERE t.org_id = $1 AND t.grain = 'day' AND t.dimension = 'cost_center'
+            AND t.starts_at >= m.starts_at AND t.starts_at < m.ends_at
+        GROUP BY t.value ORDER BY 2 DESC, 1 LIMIT 50
+    ) AS c
+) AS centers
+WHERE w.org_id = $1 AND w.whole_at >= m.ends_at + interval '6 hours' AND spent.requests > 0;
+
 -- name: ledger_drift
 SELECT 'balances' AS subject, NULL AS budget_id, reconciled_at::text AS period,
     jsonb_build_object('generation', generation, 'findings', jsonb_array_length(findings),
