@@ -30,6 +30,7 @@ NAMED_IN = {
         "control_plane/spendra_control_plane/stores/postgres.py",
     },
     "httpx": {
+        "python/spendra/command/console/export.py",
         "python/spendra/command/console/run.py",
         "python/spendra/command/prove/calls.py",
         "python/spendra/command/prove/product.py",

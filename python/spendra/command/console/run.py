@@ -29,8 +29,8 @@ def run(resource: str | None, argv: list[str]) -> int:
     """Exit code: 0, 1 when it was refused, 64 for a wrong line, 69 when nobody answers."""
     name = resource or "api"
     asked = _parser(name, takes_resource=resource is None).parse_args(argv)
-    where = _where(Path(asked.up_file))
-    with httpx.Client(base_url=where.url, timeout=_TIMEOUT_S) as client:
+    at = where(Path(asked.up_file))
+    with httpx.Client(base_url=at.url, timeout=_TIMEOUT_S) as client:
         document = _asked(client, Request("GET", "/openapi.json")).json()
         spoken_of = resource or asked.resource
         if spoken_of is None:
@@ -41,7 +41,7 @@ def run(resource: str | None, argv: list[str]) -> int:
         if not words:
             _say(usage(name if resource else f"api {spoken_of}", known))
             return 0
-        client.headers["authorization"] = f"Bearer {where.token}"
+        client.headers["authorization"] = f"Bearer {at.token}"
         if asked.if_match:
             client.headers["if-match"] = asked.if_match
         if asked.reason:
@@ -68,7 +68,8 @@ def _parser(name: str, *, takes_resource: bool) -> Parser:
     return parser
 
 
-def _where(up_file: Path) -> Where:
+def where(up_file: Path) -> Where:
+    """By the environment, else what runs here. Raises CommandError."""
     url = os.environ.get("SPENDRA_CONTROL_PLANE_URL", "")
     token = os.environ.get("SPENDRA_TOKEN", "")
     if url and token:
