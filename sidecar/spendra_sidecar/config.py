@@ -55,10 +55,10 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
     return Config(
         host=env.get("SPENDRA_SIDECAR_HOST", "127.0.0.1"),
         port=_number(env, "SPENDRA_SIDECAR_PORT", 4141, 1, 65535),
-        sidecar_id=env.get("SPENDRA_SIDECAR_ID") or socket.gethostname(),
+        sidecar_id=sidecar_id(env),
         org_id=_org_of(token),
-        state_dir=Path(env.get("SPENDRA_STATE_DIR", ".spendra/sidecar")),
-        control_plane_url=_url(env, "SPENDRA_CONTROL_PLANE_URL", ("http", "https")),
+        state_dir=state_dir(env),
+        control_plane_url=control_plane_url(env),
         token=token,
         snapshot_public_key=_public_key(env),
         database_url=_url(env, "SPENDRA_DATABASE_URL", ("postgres", "postgresql")),
@@ -76,6 +76,19 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         secrets_dir=_directory(env, "SPENDRA_SECRETS_DIR"),
         is_traced=_is_traced(env),
     )
+
+
+def sidecar_id(env: Mapping[str, str]) -> str:
+    return env.get("SPENDRA_SIDECAR_ID") or socket.gethostname()
+
+
+def state_dir(env: Mapping[str, str]) -> Path:
+    return Path(env.get("SPENDRA_STATE_DIR", ".spendra/sidecar"))
+
+
+def control_plane_url(env: Mapping[str, str]) -> str:
+    """Raises ConfigError."""
+    return _url(env, "SPENDRA_CONTROL_PLANE_URL", ("http", "https"))
 
 
 def _required(env: Mapping[str, str], name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 
@@ -13,6 +14,7 @@ from spendra import open_files
 from spendra._hot import Relay
 from spendra_sidecar import config as settings
 from spendra_sidecar.config import Config, ConfigError
+from spendra_sidecar.enrolment import EnrolmentError, enrolled
 from spendra_sidecar.ledger.balances import Balances
 from spendra_sidecar.ledger.books import Books, BooksUnavailableError
 from spendra_sidecar.ledger.journal import Journal
@@ -41,17 +43,20 @@ def main(argv: list[str]) -> int:
     if argv:
         sys.stderr.write("spendra sidecar takes no arguments; it is configured by SPENDRA_*.\n")
         return settings.EXIT_CONFIG
-    try:
-        config = settings.load()
-    except ConfigError as error:
-        sys.stderr.write(f"spendra sidecar: {error}\n")
-        return settings.EXIT_CONFIG
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
         stream=sys.stderr,
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        config = settings.load(enrolled(os.environ))
+    except ConfigError as error:
+        sys.stderr.write(f"spendra sidecar: {error}\n")
+        return settings.EXIT_CONFIG
+    except EnrolmentError as error:
+        sys.stderr.write(f"spendra sidecar: {error}\n")
+        return settings.EXIT_UNAVAILABLE
     return uvloop.run(_run(config))
 
 

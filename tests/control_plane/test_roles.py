@@ -24,6 +24,7 @@ WITHOUT_A_ROLE = {
     "/auth/{org_id}/login",
     "/auth/callback",
     "/auth/logout",
+    "/sidecar/v1/enrolments",
     "/sidecar/v1/snapshots",
     "/sidecar/v1/acknowledgements",
 }

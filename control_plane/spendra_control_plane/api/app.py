@@ -35,6 +35,7 @@ from spendra_control_plane.api.routes import (
     reports,
     reviews,
     scopes,
+    sidecar_tokens,
     sidecars,
     sign_in,
 )
@@ -58,6 +59,7 @@ ROOMS = (
     exports,
     audit,
     alerts,
+    sidecar_tokens,
     sidecars,
     doctor,
     health,

@@ -9,12 +9,13 @@ from typing import Annotated, Any, NamedTuple, NoReturn
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from spendra_control_plane.access import sidecar_tokens
 from spendra_control_plane.access.callers import Caller, Seen, caller_of, reach
 from spendra_control_plane.access.capabilities import may_everywhere, may_within
+from spendra_control_plane.access.sidecar_tokens import Holder
 from spendra_control_plane.api.exact import is_storable
 from spendra_control_plane.api.plane import InPlane, Plane
 from spendra_control_plane.api.repeats import claim
-from spendra_control_plane.authoring import organizations
 from spendra_control_plane.authoring.refusals import Refusal, refuse_invalid
 from spendra_control_plane.stores.acting import Acting, act_as
 
@@ -40,10 +41,18 @@ Reason = Annotated[
 
 
 class SidecarCaller(NamedTuple):
-    """`token` is its text, which seals what is sent back."""
+    """`token` is its text, which seals what is sent back; `sidecar_id` None: any sidecar's."""
 
     org_id: str
     token: str
+    token_id: str
+    sidecar_id: str | None
+
+    def check(self, sidecar_id: str) -> None:
+        """Raises Refusal for another sidecar than the token's."""
+        if self.sidecar_id not in (None, sidecar_id):
+            detail = f"This token is of the sidecar {self.sidecar_id!r}, not of {sidecar_id!r}."
+            raise Refusal("not_allowed", detail)
 
 
 def _visitor(plane: InPlane, request: Request) -> None:
@@ -103,14 +112,32 @@ async def _caller(plane: InPlane, request: Request, token: Bearer, reason: Reaso
     return caller
 
 
-async def _sidecar(plane: InPlane, request: Request, token: Bearer) -> SidecarCaller:
-    org_id = await organizations.org_of_sidecar(plane.pool, token)
-    if org_id is None:
-        _refuse_unknown(plane, request, "This sidecar token is unknown or revoked.")
-    act_as(Acting("sidecar", org_id, request_id=request.state.request_id))
-    return SidecarCaller(org_id, token)
+async def _holder(plane: InPlane, request: Request, token: Bearer) -> Holder:
+    found = await sidecar_tokens.holder(plane.pool, token)
+    if found is None:
+        _refuse_unknown(plane, request, "This sidecar token is unknown, expired or revoked.")
+    who = f"sidecar {found.sidecar_id}" if found.sidecar_id else found.kind
+    act_as(Acting(who, found.org_id, found.token_id, request.state.request_id))
+    return found
 
 
+InHolder = Annotated[Holder, Depends(_holder)]
+
+
+async def _sidecar(token: Bearer, found: InHolder) -> SidecarCaller:
+    if found.kind != "sidecar":
+        detail = "With this token a sidecar only enrols; what it gets then is its own."
+        raise Refusal("not_allowed", detail)
+    return SidecarCaller(found.org_id, token, found.token_id, found.sidecar_id)
+
+
+async def _enrolment(found: InHolder) -> str:
+    if found.kind != "enrolment":
+        raise Refusal("not_allowed", "This token is a sidecar's own; it enrols nobody.")
+    return found.org_id
+
+
+InEnrolment = Annotated[str, Depends(_enrolment)]
 Bootstrap = Depends(_bootstrap)
 InCaller = Annotated[Caller, Depends(_caller)]
 InSidecar = Annotated[SidecarCaller, Depends(_sidecar)]

@@ -31,7 +31,7 @@ class Token:
 async def create(publisher: Publisher, name: str) -> dict[str, Any]:
     """A new organization, its first snapshot published; its tokens are shown here only."""
     org_id = new_id("org")
-    admin, sidecar = _token("spa", org_id), _token("sps", org_id)
+    admin, sidecar = new_token("spa", org_id), new_token("sps", org_id)
     signing_key = Ed25519PrivateKey.generate()
     async with publisher.pool.acquire() as connection, connection.transaction():
         await _insert(connection, publisher.vault, org_id, name, signing_key)
@@ -52,7 +52,7 @@ async def create(publisher: Publisher, name: str) -> dict[str, Any]:
 
 async def issue_admin_token(pool: Pool, org_id: str) -> dict[str, Any]:
     """One more, shown here only: for an organization that lost its owners' tokens."""
-    admin = _token("spa", org_id)
+    admin = new_token("spa", org_id)
     async with pool.acquire() as connection, connection.transaction():
         if await connection.fetchval(SQL["settings"], org_id) is None:
             refuse_missing("organization", org_id)
@@ -90,12 +90,6 @@ async def check_vault(pool: Pool, vault: Vault) -> None:
         vault.unseal(row["id"], "key_pepper", row["key_pepper_sealed"])
 
 
-async def org_of_sidecar(pool: Pool, token: str) -> str | None:
-    """The organization whose sidecar token this is."""
-    org_id: str | None = await pool.fetchval(SQL["org_of_sidecar"], digest(token))
-    return org_id
-
-
 def new_id(prefix: str) -> str:
     return name_id(prefix, os.urandom(10))
 
@@ -104,7 +98,8 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _token(prefix: str, org_id: str) -> Token:
+def new_token(prefix: str, org_id: str) -> Token:
+    """256 random bits."""
     return Token(new_id("tok"), f"{prefix}_{org_id}_{os.urandom(_SECRET_BYTES).hex()}")
 
 

@@ -10,6 +10,7 @@ from spendra_control_plane.stores.postgres import Pool, StoreError, listen
 from spendra_control_plane.stores.sql import statements
 
 SQL = statements("snapshots")
+_TOKENS = statements("sidecar_tokens")
 CHANNEL = "spendra_snapshots"
 POLL_S = 1.0
 LOG = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ class Subscription:
     org_id: str
     sidecar_id: str
     connection_id: UUID
+    token_id: str
     version: int = 0
     closed: bool = False
     send_whole: bool = False
@@ -99,6 +101,15 @@ class Feed:
         if self._open:
             for row in await pool.fetch(SQL["versions"], list(self._open)):
                 self.announce(row["id"], row["config_version"])
+            await self._end_revoked(pool)
+
+    async def _end_revoked(self, pool: Pool) -> None:
+        """A stream lasts no longer than the token that it was opened with."""
+        tokens = list({one.token_id for one in self.subscriptions()})
+        ended = {row["id"] for row in await pool.fetch(_TOKENS["ended"], tokens)}
+        for subscription in self.subscriptions():
+            if subscription.token_id in ended:
+                subscription.close()
 
     async def listen(self, database_url: str) -> None:
         """Hold one listening connection, and open it again whenever it is lost, for ever."""

@@ -38,8 +38,9 @@ async def follow_snapshots(
     `have`: the one that the sidecar has, as `<version>:<SHA-256 of its manifest, hex>`; only
     segments that are not in it are sent.
     """
+    caller.check(sidecar_id)
     stream = Stream(plane.feed, plane.reader, plane.sidecars, caller.token)
-    subscription = Subscription(caller.org_id, sidecar_id, uuid4())
+    subscription = Subscription(caller.org_id, sidecar_id, uuid4(), caller.token_id)
     events = stream.events(subscription, have)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)
@@ -52,6 +53,7 @@ async def acknowledge(plane: InPlane, caller: InSidecar, request: Request) -> di
     except msgspec.DecodeError as error:
         detail = f"Not an acknowledgement: {error}."
         refuse_invalid(detail)
+    caller.check(said.sidecar_id)
     await plane.sidecars.acknowledge(caller.org_id, said)
     if said.state == "refused":
         plane.feed.refused(caller.org_id, said.sidecar_id)

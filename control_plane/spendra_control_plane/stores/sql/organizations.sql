@@ -11,7 +11,8 @@ UPDATE spendra.admin_tokens SET revoked_at = now() WHERE org_id = $1 AND revoked
 RETURNING id;
 
 -- name: insert_sidecar_token
-INSERT INTO spendra.sidecar_tokens (org_id, id, sha256) VALUES ($1, $2, $3);
+INSERT INTO spendra.sidecar_tokens (org_id, id, sha256, name)
+VALUES ($1, $2, $3, 'of the organization');
 
 -- name: page
 SELECT id, name, config_version, min_version, snapshot_public_key, created_at
@@ -34,6 +35,3 @@ SELECT name, frozen_at, frozen_reason FROM spendra.organizations WHERE id = $1;
 
 -- name: a_secret
 SELECT id, key_pepper_sealed FROM spendra.organizations ORDER BY created_at LIMIT 1;
-
--- name: org_of_sidecar
-SELECT org_id FROM spendra.sidecar_tokens WHERE sha256 = $1 AND revoked_at IS NULL;

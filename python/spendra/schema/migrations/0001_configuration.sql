@@ -28,14 +28,23 @@ CREATE TABLE spendra.admin_tokens (
     PRIMARY KEY (org_id, id)
 );
 
+-- A sidecar's own, or one with which sidecars get theirs.
 CREATE TABLE spendra.sidecar_tokens (
     org_id text NOT NULL REFERENCES spendra.organizations,
     id text NOT NULL,
     sha256 bytea NOT NULL UNIQUE,
+    name text NOT NULL,
+    kind text NOT NULL DEFAULT 'sidecar' CHECK (kind IN ('sidecar', 'enrolment')),
+    -- The only sidecar that may use it; null: any.
+    sidecar_id text,
     created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
     revoked_at timestamptz,
-    PRIMARY KEY (org_id, id)
+    PRIMARY KEY (org_id, id),
+    CHECK (kind = 'sidecar' OR sidecar_id IS NULL)
 );
+CREATE UNIQUE INDEX sidecar_tokens_in_use ON spendra.sidecar_tokens (org_id, sidecar_id)
+    WHERE sidecar_id IS NOT NULL AND revoked_at IS NULL;
 
 -- The registry of what a key can be bound to.
 CREATE TABLE spendra.scopes (
