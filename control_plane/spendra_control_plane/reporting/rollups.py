@@ -128,7 +128,8 @@ async def hours(
     if not pairs and seen.reach is None:
         return None
     values = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
-    rows = await connection.fetch(SQL["hours_of"], seen.org_id, *values, *bounds)
+    mark = await connection.fetchval(SQL["mark"], seen.org_id)
+    rows = await connection.fetch(SQL["hours_of"], seen.org_id, *values, *bounds, mark)
     return [(row["starts_at"], row["requests"]) for row in rows]
 
 

@@ -7,9 +7,13 @@ SELECT spendra.roll_up($1, $2, $3, $4);
 -- name: whole_at
 SELECT whole_at FROM spendra.rollup_marks WHERE org_id = $1;
 
+-- name: mark
+SELECT coalesce(max(batch_id), 0) FROM spendra.rollup_marks WHERE org_id = $1;
+
 -- name: hours_of
 -- In which there may be events with one of some values, newest first: those that have them in their
--- totals, and those of events that are not in any yet.
+-- totals, and those of events that are not in any yet, beyond the batch $7. It is a parameter so that
+-- the planner sees how few they are.
 SELECT starts_at, sum(requests)::bigint AS requests
 FROM (
     SELECT starts_at, requests FROM spendra.spend_totals
@@ -17,8 +21,7 @@ FROM (
         AND (dimension, value) IN (SELECT * FROM unnest($2::text[], $3::text[]))
     UNION ALL
     SELECT DISTINCT date_trunc('hour', reserved_at, 'UTC'), 0 FROM spendra.spend_events
-    WHERE org_id = $1 AND batch_id > coalesce((
-        SELECT batch_id FROM spendra.rollup_marks WHERE org_id = $1), 0)
+    WHERE org_id = $1 AND batch_id > $7
 ) AS hours
 WHERE starts_at > coalesce($4::timestamptz, '-infinity') - interval '1 hour'
     AND starts_at < coalesce($5::timestamptz, 'infinity')
