@@ -94,7 +94,7 @@ class Oracle:
 
     def _gather(self) -> bool:
         self.facts = {name: list(values) for name, values in self.key["scope"].items() if values}
-        self.facts["key"] = [self.key["id"]]
+        self.facts["key"] = [self.key["id"], *self.key.get("delegated_from", [])]
         self.facts["environment"] = [self.key["environment"]]
         self.facts["provider"] = [self.case["provider"]]
         if self.body.get("model") is not None:

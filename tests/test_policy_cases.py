@@ -251,6 +251,7 @@ KEYS = st.fixed_dictionaries(
         "models": optional(GLOBS),
         "providers": optional(GLOBS),
         "tools": optional(GLOBS),
+        "delegated_from": st.lists(st.sampled_from(["key0", "key1"]), max_size=2, unique=True),
         "max_request_nanousd": AMOUNTS,
     },
 )

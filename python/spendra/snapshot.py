@@ -59,7 +59,10 @@ class KeyHash(_Wire, frozen=True):
 
 
 class KeyRecord(_Wire, frozen=True):
-    """`scope` holds every dimension the key is bound to, ancestors included."""
+    """`scope` holds every dimension the key is bound to, ancestors included.
+
+    `delegated_from`: the keys above it, whose budgets and policies are its own too.
+    """
 
     id: str
     name: str
@@ -70,6 +73,7 @@ class KeyRecord(_Wire, frozen=True):
     models: list[str] | None = None
     providers: list[str] | None = None
     tools: list[str] | None = None
+    delegated_from: list[str] = []
     max_request_nanousd: int | None = None
     expires_at_ms: int | None = None
 

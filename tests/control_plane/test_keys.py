@@ -168,3 +168,89 @@ def test_keys_that_leaked_are_found_in_a_text(org: Organization) -> None:
     (short,) = org.ask("POST", "/v1/keys/scan", {"text": cut})["items"]
     assert (short["id"], short["works"]) == (good["id"], False)
     assert org.ask("POST", "/v1/keys/scan", {"text": "nothing"})["items"] == []
+
+
+def delegated(org: Organization, above: str, status: int = 201, **body: Any) -> dict[str, Any]:
+    return org.post("/v1/keys", {"name": "sub", "delegated_from": above, **body}, status)
+
+
+def test_a_delegated_key_has_what_it_leaves_out_from_the_key_above(org: Organization) -> None:
+    above = org.post(
+        "/v1/keys",
+        {
+            "name": "agent",
+            "scope": {"agent": "planner", "project": "checkout"},
+            "environment": "test",
+            "models": ["gpt-*", "o1"],
+            "max_request_usd": "0.5",
+            "expires_at": "2999-01-01T00:00:00Z",
+        },
+    )
+    below = delegated(org, above["id"], models=["o1"])
+    assert below["models"] == ["o1"]
+    for name in ("scope", "environment", "providers", "max_request_nanousd", "expires_at"):
+        assert below[name] == above[name], name
+    deepest = delegated(org, below["id"], max_request_usd="0.1", tools=["search"])
+    assert deepest["delegated_from"] == [below["id"], above["id"]]
+    assert (deepest["models"], deepest["max_request_usd"]) == (["o1"], "0.10")
+    found = {one.id: one for one in org.snapshot().keys}
+    assert found[deepest["id"]].delegated_from == [below["id"], above["id"]]
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"scope": {"project": "search"}}, "scope.project"),
+        ({"environment": "live"}, "environment"),
+        ({"models": ["gpt-4o", "claude-*"]}, "models"),
+        ({"providers": ["anthropic"]}, "providers"),
+        ({"tools": ["*"]}, "tools"),
+        ({"max_request_usd": "0.500000001"}, "max_request_usd"),
+        ({"expires_at": "2999-01-01T00:00:01Z"}, "expires_at"),
+    ],
+)
+def test_a_delegated_key_cannot_be_more(
+    org: Organization, more: dict[str, Any], field: str
+) -> None:
+    limits = {
+        "scope": {"project": "checkout"},
+        "environment": "test",
+        "models": ["gpt-4o"],
+        "providers": ["openai"],
+        "tools": ["search"],
+        "max_request_usd": "0.5",
+        "expires_at": "2999-01-01T00:00:00Z",
+    }
+    above = org.post("/v1/keys", {"name": "agent", **limits})
+    assert delegated(org, above["id"], 422, **more)["detail"].startswith(f"{field}: ")
+    delegated(org, above["id"], **limits)
+
+
+def test_a_subagents_key_is_below_the_agents(org: Organization) -> None:
+    above = org.post("/v1/keys", {"name": "a", "scope": {"agent": "planner"}})
+    org.post("/v1/agents", {"name": "searcher", "parent": "planner"})
+    org.post("/v1/agents", {"name": "stranger"})
+    assert delegated(org, above["id"], scope={"agent": "searcher"})["scope"] == {
+        "agent": "searcher"
+    }
+    delegated(org, above["id"], 422, scope={"agent": "stranger"})
+
+
+def test_a_delegated_key_ends_with_those_above_it(org: Organization) -> None:
+    above = org.post("/v1/keys", {"name": "a"})
+    below = delegated(org, above["id"])
+    deepest = delegated(org, below["id"])
+
+    def states() -> list[str]:
+        found = {one.id: one.state for one in org.snapshot().keys}
+        return [found[key["id"]] for key in (above, below, deepest)]
+
+    for action, expected in (
+        ("pause", ["paused"] * 3),
+        ("resume", ["active"] * 3),
+        ("revoke", ["revoked"] * 3),
+    ):
+        org.post(f"/v1/keys/{above['id']}/{action}", status=200)
+        assert states() == expected
+    delegated(org, above["id"], 409)
+    delegated(org, "nobody", 404)

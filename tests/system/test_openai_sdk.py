@@ -245,6 +245,22 @@ def test_a_key_is_held_to_its_providers_and_tools(system: System) -> None:
         assert caught.value.code == "tool_not_allowed"
 
 
+def test_a_delegated_key_spends_of_the_budget_of_the_key_above(system: System) -> None:
+    above = system.new_key()
+    below = system.new_key(delegated_from=above["id"])
+    deepest = system.new_key(delegated_from=below["id"])
+    budget = system.new_budget({"key": above["id"]}, "0.000001")
+    for key in (above, below, deepest):
+        with pytest.raises(openai.APIStatusError) as caught:
+            system.openai(key["key"], max_retries=0).chat.completions.create(
+                model="gpt-4o", messages=MESSAGES
+            )
+        assert caught.value.code == "budget_exhausted"
+    system.ask("PATCH", f"/v1/budgets/{budget['id']}", {"limit_usd": "1"})
+    system.openai(deepest["key"]).chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    assert system.drained(budget["id"])["settled_nanousd"] > 0
+
+
 def test_an_unpriced_model_is_refused(system: System) -> None:
     with pytest.raises(openai.PermissionDeniedError) as caught:
         system.openai().chat.completions.create(model="nobody-knows-this", messages=MESSAGES)

@@ -3,22 +3,30 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from spendra._hot import HotError, hash_key
 from spendra_control_plane import keys
 from spendra_control_plane.access.callers import Seen, require_within
 from spendra_control_plane.authoring import scopes
 from spendra_control_plane.authoring.amounts import amount
-from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
+from spendra_control_plane.authoring.refusals import (
+    refuse_conflict,
+    refuse_invalid,
+    refuse_missing,
+)
+from spendra_control_plane.snapshots.ancestry import Parents, flatten
+from spendra_control_plane.snapshots.compile import read_parents
 from spendra_control_plane.snapshots.publish import Change, Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 from spendra_control_plane.stores.vault import Vault
 
 SQL = statements("keys")
+_LISTS: Final = ("models", "providers", "tools")
+_T = TypeVar("_T", int, datetime)
 _KEY = re.compile(r"spd_[a-z0-9]{1,16}_[A-Za-z0-9]{12}_[A-Za-z0-9]+")
 
 
@@ -28,21 +36,35 @@ class Draft:
 
     name: str
     scope: Mapping[str, str]
-    environment: str
+    environment: str | None
     models: list[str] | None
     providers: list[str] | None
     tools: list[str] | None
     max_request_nanousd: int | None
     expires_at: datetime | None
+    delegated_from: list[str] = field(default_factory=list)
 
 
-async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, Any]:
-    """The answer alone holds the key's text. Names in `scope` that are new are registered."""
+async def create(
+    publisher: Publisher, org_id: str, draft: Draft, above_id: str | None = None
+) -> dict[str, Any]:
+    """The answer alone holds the key's text. Names in `scope` that are new are registered.
+
+    With `above_id` it is delegated from that key: what the draft leaves out it has from there.
+    """
     async with publisher.change(org_id) as change:
+        if above_id is not None:
+            above = await _read(change.connection, org_id, above_id)
+            draft = _within(above, draft, await read_parents(change.connection, org_id))
+        environment = draft.environment or "live"
         await scopes.register(change.connection, org_id, draft.scope)
-        minted = await _mint(publisher, change, draft.environment)
+        minted = await _mint(publisher, change, environment)
         await change.connection.execute(
-            SQL["insert"], org_id, minted.id, *_columns(draft), keys.shard_of(minted.id)
+            SQL["insert"],
+            org_id,
+            minted.id,
+            *_columns(draft, environment),
+            keys.shard_of(minted.id),
         )
         await change.connection.execute(SQL["insert_hash"], org_id, minted.id, minted.hash)
         view = _view(await _read(change.connection, org_id, minted.id))
@@ -134,17 +156,70 @@ async def _read(connection: Connection, org_id: str, key_id: str) -> Row:
     return row
 
 
-def _columns(draft: Draft) -> tuple[object, ...]:
+def _columns(draft: Draft, environment: str) -> tuple[object, ...]:
     return (
         draft.name,
-        draft.environment,
+        environment,
         draft.scope,
         draft.models,
         draft.providers,
         draft.tools,
         draft.max_request_nanousd,
         draft.expires_at,
+        draft.delegated_from,
     )
+
+
+def _within(above: Row, draft: Draft, parents: Parents) -> Draft:
+    """What the draft wishes, and the rest from the key above. Raises Refusal for more than that."""
+    name = above["id"]
+    expired = above["expires_at"] is not None and above["expires_at"] <= datetime.now(UTC)
+    if above["state"] != "active" or expired:
+        refuse_conflict(f"The key {name!r} is {'expired' if expired else above['state']}.")
+    scope = {**above["scope"], **draft.scope}
+    reached = flatten(scope, parents)
+    for dimension, value in above["scope"].items():
+        if value not in reached[dimension]:
+            beyond = f"{scope[dimension]!r} is not {value!r} or below it"
+            _refuse_beyond(name, f"scope.{dimension}", beyond)
+    if draft.environment not in (None, above["environment"]):
+        _refuse_beyond(name, "environment", f"it is {above['environment']!r}")
+    lists = {each: _list_within(name, each, above[each], getattr(draft, each)) for each in _LISTS}
+    return replace(
+        draft,
+        scope=scope,
+        environment=above["environment"],
+        **lists,
+        max_request_nanousd=_least(
+            name, "max_request_usd", above["max_request_nanousd"], draft.max_request_nanousd
+        ),
+        expires_at=_least(name, "expires_at", above["expires_at"], draft.expires_at),
+        delegated_from=[name, *above["delegated_from"]],
+    )
+
+
+def _list_within(
+    name: str, what: str, above: list[str] | None, wished: list[str] | None
+) -> list[str] | None:
+    """Patterns can only be held against each other by their text."""
+    if above is None or wished is None:
+        return above if wished is None else wished
+    more = sorted(set(wished) - set(above))
+    if more:
+        _refuse_beyond(name, what, f"{more[0]!r} is none of {', '.join(above)}")
+    return wished
+
+
+def _least(name: str, what: str, above: _T | None, wished: _T | None) -> _T | None:
+    if above is None or wished is None:
+        return above if wished is None else wished
+    if wished > above:
+        _refuse_beyond(name, what, "it is more")
+    return wished
+
+
+def _refuse_beyond(name: str, what: str, why: str) -> NoReturn:
+    refuse_invalid(f"{what}: a delegated key cannot exceed {name!r}: {why}.")
 
 
 def _view(row: Row | Mapping[str, Any]) -> dict[str, Any]:

@@ -110,6 +110,7 @@ def _record(row: Row, scope: Selector) -> KeyRecord:
         id=row["id"], name=row["name"], environment=row["environment"], state=row["state"],
         hashes=[], scope=scope, models=row["models"],
         providers=row["providers"], tools=row["tools"],
+        delegated_from=row["delegated_from"],
         max_request_nanousd=row["max_request_nanousd"],
     )  # fmt: skip
 

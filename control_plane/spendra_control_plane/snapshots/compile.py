@@ -94,14 +94,19 @@ def _key(row: Row, hashes: list[KeyHash], tree: Tree) -> KeyRecord:
         models=row["models"],
         providers=row["providers"],
         tools=row["tools"],
+        delegated_from=row["delegated_from"],
         max_request_nanousd=row["max_request_nanousd"],
         expires_at_ms=ms(row["expires_at"]),
     )
 
 
 def _key_state(row: Row, tree: Tree) -> Literal["active", "paused", "revoked"]:
-    """A key of a closed scope is paused for as long as that is closed."""
-    state: Literal["active", "paused", "revoked"] = row["state"]
+    """A key of a closed scope is paused for as long as that is closed; and no key outlives those
+    that it was delegated from."""
+    states = {row["state"], *row["states_above"]}
+    if "revoked" in states:
+        return "revoked"
+    state: Literal["active", "paused"] = "paused" if "paused" in states else "active"
     own = row["scope"].items()
     if state == "active" and any(is_closed(one, tree.archived, tree.parents) for one in own):
         return "paused"

@@ -50,6 +50,8 @@ struct Key {
     models: Option<Vec<String>>,
     providers: Option<Vec<String>>,
     tools: Option<Vec<String>>,
+    #[serde(default)]
+    delegated_from: Vec<Box<str>>,
     max_request_nanousd: Option<u64>,
 }
 
@@ -64,6 +66,7 @@ impl Key {
             models: self.models.as_deref().map(Globs::new),
             providers: self.providers.as_deref().map(Globs::new),
             tools: self.tools.as_deref().map(Globs::new),
+            delegated_from: self.delegated_from.as_slice().into(),
             max_request_nanousd: self.max_request_nanousd,
         }
     }

@@ -4,7 +4,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from spendra_control_plane.api.bodies.words import Body, Globs, Moment, Name, RequestDollars
+from spendra_control_plane.api.bodies.words import (
+    Body,
+    Globs,
+    Moment,
+    Name,
+    RequestDollars,
+    Word,
+)
 from spendra_control_plane.authoring.selectors import check_key_scope
 
 KeyScope = Annotated[dict[str, str], AfterValidator(check_key_scope)]
@@ -12,14 +19,20 @@ Environment = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")]
 
 
 class NewKey(Body):
+    """`delegated_from`: a key that it must not exceed, and from which it has what is left out.
+
+    `environment` is `live` unless given.
+    """
+
     name: Name
     scope: KeyScope = Field(default_factory=dict)
-    environment: Environment = "live"
+    environment: Environment | None = None
     models: Globs | None = None
     providers: Globs | None = None
     tools: Globs | None = None
     max_request_usd: RequestDollars | None = None
     expires_at: Moment | None = None
+    delegated_from: Word | None = None
 
 
 class Rotation(Body):

@@ -32,7 +32,7 @@ async def create_key(plane: InPlane, org_id: Writes, body: NewKey) -> dict[str, 
         max_request_nanousd=body.max_request_usd,
         expires_at=body.expires_at,
     )
-    return await keys.create(plane.publisher, org_id, draft)
+    return await keys.create(plane.publisher, org_id, draft, body.delegated_from)
 
 
 @router.post("/scan")

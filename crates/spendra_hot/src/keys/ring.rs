@@ -26,6 +26,8 @@ pub struct Principal {
     pub models: Option<Globs>,
     pub providers: Option<Globs>,
     pub tools: Option<Globs>,
+    /// The keys that it was delegated from: what is theirs counts for it too.
+    pub delegated_from: Box<[Box<str>]>,
     pub max_request_nanousd: Option<u64>,
 }
 
@@ -199,6 +201,11 @@ fn admit(record: KeyRecord) -> Result<(Box<str>, Entry), Unusable> {
         models: record.models.as_deref().map(Globs::new),
         providers: record.providers.as_deref().map(Globs::new),
         tools: record.tools.as_deref().map(Globs::new),
+        delegated_from: record
+            .delegated_from
+            .into_iter()
+            .map(String::into_boxed_str)
+            .collect(),
         max_request_nanousd: record.max_request_nanousd,
     };
     let (state, expires_at_ms) = (record.state, record.expires_at_ms);

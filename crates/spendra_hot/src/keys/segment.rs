@@ -26,6 +26,8 @@ pub(super) struct KeyRecord {
     #[serde(default)]
     pub tools: Option<Vec<String>>,
     #[serde(default)]
+    pub delegated_from: Vec<String>,
+    #[serde(default)]
     pub max_request_nanousd: Option<u64>,
     #[serde(default)]
     pub expires_at_ms: Option<i64>,

@@ -115,6 +115,9 @@ impl<'a> Facts<'a> {
             }
         }
         self.add("key", &request.principal.key_id)?;
+        for above in &request.principal.delegated_from {
+            self.add("key", above)?;
+        }
         self.add("environment", &request.principal.environment)
     }
 

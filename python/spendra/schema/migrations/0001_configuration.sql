@@ -86,9 +86,12 @@ CREATE TABLE spendra.keys (
     revoked_at timestamptz,
     -- Which of the segments of keys it is compiled into.
     shard smallint NOT NULL CHECK (shard BETWEEN 0 AND 255),
+    -- The keys that it was delegated from, the nearest first: it can do nothing that they cannot.
+    delegated_from text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (org_id, id)
 );
 
+CREATE INDEX keys_delegated ON spendra.keys USING gin (delegated_from);
 CREATE INDEX keys_by_shard ON spendra.keys (org_id, shard);
 
 -- Keyed hashes of the secrets of a key: two while a rotation's grace lasts.
@@ -185,7 +188,9 @@ END $$;
 CREATE FUNCTION spendra.key_is_stale() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO spendra.stale_segments (org_id, name)
-    VALUES (NEW.org_id, 'keys/' || lpad(to_hex(NEW.shard::integer), 2, '0'))
+    SELECT DISTINCT org_id, 'keys/' || lpad(to_hex(shard::integer), 2, '0')
+    FROM spendra.keys
+    WHERE org_id = NEW.org_id AND (id = NEW.id OR delegated_from @> ARRAY[NEW.id])
     ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
