@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from spendra._hot import HotError, hash_key
 from spendra_control_plane import keys
@@ -25,7 +25,6 @@ from spendra_control_plane.stores.sql import statements
 from spendra_control_plane.stores.vault import Vault
 
 SQL = statements("keys")
-_LISTS: Final = ("models", "providers", "tools")
 _T = TypeVar("_T", int, datetime)
 _KEY = re.compile(r"spd_[a-z0-9]{1,16}_[A-Za-z0-9]{12}_[A-Za-z0-9]+")
 
@@ -184,12 +183,13 @@ def _within(above: Row, draft: Draft, parents: Parents) -> Draft:
             _refuse_beyond(name, f"scope.{dimension}", beyond)
     if draft.environment not in (None, above["environment"]):
         _refuse_beyond(name, "environment", f"it is {above['environment']!r}")
-    lists = {each: _list_within(name, each, above[each], getattr(draft, each)) for each in _LISTS}
     return replace(
         draft,
         scope=scope,
         environment=above["environment"],
-        **lists,
+        models=_list_within(name, "models", above["models"], draft.models),
+        providers=_list_within(name, "providers", above["providers"], draft.providers),
+        tools=_list_within(name, "tools", above["tools"], draft.tools),
         max_request_nanousd=_least(
             name, "max_request_usd", above["max_request_nanousd"], draft.max_request_nanousd
         ),
