@@ -1,5 +1,6 @@
 """Rollups: what can no longer change is added to the sums of its hour and day, once."""
 
+import time
 from typing import Final
 
 from spendra_control_plane.stores.postgres import Pool
@@ -8,7 +9,9 @@ from spendra_control_plane.worker import sealing
 
 SQL = statements("rollups")
 STEP_BATCHES: Final = 2_000
-_MOST_STEPS: Final = 1_000
+"""At a time: of full batches, a few seconds' work and one transaction."""
+_MOST_S: Final = 5.0
+"""Then the rest waits for the next round: whoever has much to catch up has other work too."""
 
 
 async def roll_up(pool: Pool, org_ids: list[str]) -> bool:
@@ -17,15 +20,18 @@ async def roll_up(pool: Pool, org_ids: list[str]) -> bool:
     upto = await sealing.horizon(pool)
     if upto is None:
         return False
-    done = [await _one(pool, org_id, upto, now) for org_id in org_ids]
+    enough_at = time.monotonic() + _MOST_S
+    done = [await _one(pool, org_id, upto, now, enough_at) for org_id in org_ids]
     return all(done)
 
 
-async def _one(pool: Pool, org_id: str, upto: int, now: object) -> bool:
-    for _ in range(_MOST_STEPS):
+async def _one(pool: Pool, org_id: str, upto: int, now: object, enough_at: float) -> bool:
+    """At least one step, so that no organization waits for another for ever."""
+    while True:
         reached = await pool.fetchval(SQL["roll_up"], org_id, upto, STEP_BATCHES, now)
         if reached is None:
             return False
         if reached >= upto:
             return True
-    return False
+        if time.monotonic() > enough_at:
+            return False
