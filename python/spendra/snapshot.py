@@ -193,11 +193,28 @@ class RouteRecord(_Wire, frozen=True):
     ceilings_nanousd: dict[str, int] = {}
 
 
+class IssuerRecord(_Wire, frozen=True):
+    """Whose JSON Web Tokens stand for the key `key_id`, where they are for `audience`.
+
+    `claims`: dimension to the claim that names its value. `above`: of each kind that claims name,
+    what is above each scope of it.
+    """
+
+    name: str
+    issuer: str
+    audience: str
+    jwks_url: str
+    key_id: str
+    claims: dict[str, str] = {}
+    above: dict[str, dict[str, Selector]] = {}
+
+
 class SecretsSegment(_Wire, frozen=True):
     """`key_pepper` (hex) keys the hashes of `KeyHash`. Routes are tried in order, by `models`."""
 
     key_pepper: str
     routes: list[RouteRecord]
+    issuers: list[IssuerRecord] = []
 
 
 class Envelope(_Wire, frozen=True):

@@ -25,6 +25,13 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "max_request_usd": "0.50",
         "expires_at": "2999-01-01T00:00:00Z",
     },
+    "IssuerBody": {
+        "issuer": "https://login.example.com",
+        "audience": "spendra",
+        "jwks_url": "https://login.example.com/jwks",
+        "key_id": "yqr87eq7am8N",
+        "claims": {"person": "email", "team": "groups"},
+    },
     "Scan": {"text": "curl -H 'Authorization: Bearer spd_live_bHGOef4v52Ky_etwG…'"},
     "Rotation": {"grace_seconds": 3600},
     "NewBudget": {

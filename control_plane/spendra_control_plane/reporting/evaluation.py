@@ -1,6 +1,5 @@
 """What would happen to a request, and why: decided by the sidecars' own rules, and not sent."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,23 +8,19 @@ import msgspec
 from spendra._hot import (
     Decision,
     HotError,
-    KeyRing,
-    KeyShard,
     PolicyTree,
     PriceBook,
     Principal,
-    hash_key,
     inspect,
     mint_key,
 )
 from spendra.hours import HoursClock
 from spendra.periods import window
+from spendra.principals import principal_of
 from spendra.providers import Operation, find
 from spendra.snapshot import (
     BudgetRecord,
-    KeyHash,
     KeyRecord,
-    KeysSegment,
     PolicyRecord,
     PolicySegment,
     Rules,
@@ -43,7 +38,6 @@ from spendra_control_plane.stores.sql import statements
 
 SQL = statements("keys")
 ORG = statements("snapshots")
-_PEPPER_BYTES = 32
 _TRIED = "the policy that is tried"
 
 
@@ -91,7 +85,7 @@ async def _principal(
 ) -> Principal:
     parents = await read_parents(connection, org_id)
     if question.key_id is None:
-        text, key_id = mint_key(question.environment)
+        _, key_id = mint_key(question.environment)
         record = KeyRecord(
             id=key_id, name="", environment=question.environment, state="active", hashes=[],
             scope=flatten(question.scope, parents),
@@ -100,9 +94,8 @@ async def _principal(
         row = await connection.fetchrow(SQL["get"], org_id, question.key_id)
         if row is None:
             refuse_missing("key", question.key_id)
-        text, _ = mint_key(row["environment"], question.key_id)
         record = _record(row, flatten(row["scope"], parents))
-    return _known(text, record, now_ms)
+    return _known(record, now_ms)
 
 
 def _record(row: Row, scope: Selector) -> KeyRecord:
@@ -115,12 +108,9 @@ def _record(row: Row, scope: Selector) -> KeyRecord:
     )  # fmt: skip
 
 
-def _known(text: str, record: KeyRecord, now_ms: int) -> Principal:
-    """As a sidecar knows the key, by a secret that is made for the question only."""
-    pepper = os.urandom(_PEPPER_BYTES)
-    hashed = msgspec.structs.replace(record, hashes=[KeyHash(hash=hash_key(text, pepper))])
-    ring = KeyRing([KeyShard.load(msgspec.json.encode(KeysSegment(keys=[hashed])))], pepper)
-    found = ring.authenticate(text, now_ms)
+def _known(record: KeyRecord, now_ms: int) -> Principal:
+    """As a sidecar knows the key."""
+    found = principal_of(record, now_ms)
     if isinstance(found, str):
         refuse_invalid(f"The key {record.id!r} is refused: {found}.")
     return found

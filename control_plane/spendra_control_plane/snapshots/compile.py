@@ -10,6 +10,7 @@ from spendra.snapshot import (
     KEYS,
     BudgetRecord,
     FallbackRecord,
+    IssuerRecord,
     KeyHash,
     KeyRecord,
     KeysSegment,
@@ -150,7 +151,36 @@ async def _secrets(connection: Connection, org: Row, vault: Vault) -> SecretsSeg
     pepper = vault.unseal(org["id"], "key_pepper", org["key_pepper_sealed"])
     rows = await connection.fetch(SQL["routes"], org["id"])
     routes = [_route(row, org["id"], vault) for row in rows]
-    return SecretsSegment(key_pepper=pepper.hex(), routes=routes)
+    issuers = await _issuers(connection, org["id"])
+    return SecretsSegment(key_pepper=pepper.hex(), routes=routes, issuers=issuers)
+
+
+async def _issuers(connection: Connection, org_id: str) -> list[IssuerRecord]:
+    rows = await connection.fetch(SQL["issuers"], org_id)
+    parents = await read_parents(connection, org_id) if rows else {}
+    return [
+        IssuerRecord(
+            name=row["name"],
+            issuer=row["issuer"],
+            audience=row["audience"],
+            jwks_url=row["jwks_url"],
+            key_id=row["stands_for"],
+            claims=row["claims"],
+            above={kind: _above(kind, parents) for kind in row["claims"]},
+        )
+        for row in rows
+    ]
+
+
+def _above(kind: str, parents: Parents) -> dict[str, dict[str, list[str]]]:
+    """Of each scope of a kind, everything that it counts for besides itself."""
+    found = {}
+    for scope in parents:
+        if scope[0] == kind:
+            flat = flatten({kind: scope[1]}, parents)
+            flat[kind] = flat[kind][1:]
+            found[scope[1]] = {name: values for name, values in flat.items() if values}
+    return found
 
 
 def _route(row: Row, org_id: str, vault: Vault) -> RouteRecord:

@@ -5,6 +5,7 @@ from spendra_sidecar.config import Config
 from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.serving import callers
 from spendra_sidecar.serving.call import Call
+from spendra_sidecar.serving.jwts import Jwts, is_jwt
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
 from spendra_sidecar.snapshots.receiver import Receiver
@@ -27,6 +28,7 @@ class Authentication:
         self._config = config
         self._receiver = receiver
         self._ledger = ledger
+        self._jwts = Jwts()
 
     def snapshot(self) -> Live:
         live = self._receiver.usable()
@@ -54,6 +56,8 @@ class Authentication:
         if not key:
             msg = "No key: give a Spendra key as the SDK's API key, or in X-Spendra-Key."
             raise Refusal("key_missing", msg)
+        if live.issuers and is_jwt(key):
+            return live, await self._jwts.principal(key, live, self._ledger.now_ms())
         found = live.keys.authenticate(key, self._ledger.now_ms())
         if found == "key_unknown":
             live = await self._receiver.at_least(live.version + 1, _FRESH_KEY_S) or live

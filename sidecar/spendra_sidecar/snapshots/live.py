@@ -68,6 +68,7 @@ class Live:
     budgets: list[BudgetClock]
     hours: HoursClock
     routes: Routes
+    issuers: list[wire.IssuerRecord]
     source: wire.Snapshot
     shards: dict[str, KeyShard]
     """What `keys` is put together from, by the names of their segments."""
@@ -105,6 +106,7 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             budgets=policy.budgets,
             hours=policy.hours,
             routes=Routes(secrets.routes),
+            issuers=secrets.issuers,
             source=source,
             shards=shards,
         )

@@ -45,6 +45,10 @@ FROM spendra.provider_routes
 WHERE org_id = $1
 ORDER BY created_at, provider;
 
+-- name: issuers
+SELECT name, issuer, audience, jwks_url, stands_for, claims
+FROM spendra.issuers WHERE org_id = $1 ORDER BY name;
+
 -- name: prices
 -- The newest first: of two that hold for the same request, it counts. Those that ended stay,
 -- because requests are priced as of when they were reserved.
