@@ -85,3 +85,13 @@ def test_a_wrong_question_is_named(
 ) -> None:
     answer = org.ask("POST", "/v1/policies/evaluate", {**ASK, **change}, status)
     assert said in answer["detail"]
+
+
+def test_a_key_below_a_paused_one_is_refused_as_sidecars_refuse_it(org: Organization) -> None:
+    above = org.post("/v1/keys", {"name": "above"})
+    below = org.post("/v1/keys", {"name": "below", "delegated_from": above["id"]})
+    org.post(f"/v1/keys/{above['id']}/pause", status=200)
+    body = {"model": "gpt-4o", "messages": [], "max_tokens": 5}
+    asked = {"key_id": below["id"], "provider": "openai", "body": body}
+    answer = org.post("/v1/policies/evaluate", asked, 422)
+    assert "key_paused" in answer["detail"]

@@ -136,13 +136,19 @@ async def test_the_ledger_finds_a_value_wherever_it_is(
     ):
         if days == 0:
             await rolled(pool, org)
-        books.facts = {"project": [project], "team": ["payments" if project == "rare" else "x"]}
+        team = "payments" if project == "rare" else "x"
+        books.facts = {"project": [project], "team": [team], "run": [f"run of {project}"]}
         books.reserved_at = datetime.now(UTC) - timedelta(days=days)
         decision, reservation = await books.reserve(100, account)
         await books.settle(reservation, outcome, 100)
         expected += [str(decision)] if project == "rare" else []
     manager = token_of(org, "mia", ["manager"], {"team": ["payments"]})
-    for scope, token in (("project=rare", org.admin_token), ("", manager)):
+    for scope, token in (
+        ("project=rare", org.admin_token),
+        ("run=run of rare", org.admin_token),
+        ("run=run of rare,project=rare", org.admin_token),
+        ("", manager),
+    ):
         with client(org, token) as api:
             asked, found = f"/v1/ledger?limit=1&scope={scope}", []
             cursor: str | None = ""

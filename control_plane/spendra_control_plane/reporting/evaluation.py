@@ -31,9 +31,14 @@ from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.refusals import refuse_invalid, refuse_missing
 from spendra_control_plane.reporting.spend import totals
 from spendra_control_plane.snapshots.ancestry import flatten
-from spendra_control_plane.snapshots.compile import own_prices, policy_segment, read_parents
+from spendra_control_plane.snapshots.compile import (
+    key_record,
+    own_prices,
+    policy_segment,
+    read_parents,
+)
 from spendra_control_plane.snapshots.prices import prices_segment
-from spendra_control_plane.stores.postgres import Connection, Pool, Row
+from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.stores.sql import statements
 
 SQL = statements("keys")
@@ -83,29 +88,18 @@ async def evaluate(
 async def _principal(
     connection: Connection, org_id: str, question: Question, now_ms: int
 ) -> Principal:
-    parents = await read_parents(connection, org_id)
-    if question.key_id is None:
-        _, key_id = mint_key(question.environment)
-        record = KeyRecord(
-            id=key_id, name="", environment=question.environment, state="active", hashes=[],
-            scope=flatten(question.scope, parents),
-        )  # fmt: skip
-    else:
-        row = await connection.fetchrow(SQL["get"], org_id, question.key_id)
-        if row is None:
+    if question.key_id is not None:
+        known = await key_record(connection, org_id, question.key_id)
+        if known is None:
             refuse_missing("key", question.key_id)
-        record = _record(row, flatten(row["scope"], parents))
-    return _known(record, now_ms)
-
-
-def _record(row: Row, scope: Selector) -> KeyRecord:
-    return KeyRecord(
-        id=row["id"], name=row["name"], environment=row["environment"], state=row["state"],
-        hashes=[], scope=scope, models=row["models"],
-        providers=row["providers"], tools=row["tools"],
-        delegated_from=row["delegated_from"],
-        max_request_nanousd=row["max_request_nanousd"],
+        return _known(known, now_ms)
+    _, key_id = mint_key(question.environment)
+    parents = await read_parents(connection, org_id)
+    record = KeyRecord(
+        id=key_id, name="", environment=question.environment, state="active", hashes=[],
+        scope=flatten(question.scope, parents),
     )  # fmt: skip
+    return _known(record, now_ms)
 
 
 def _known(record: KeyRecord, now_ms: int) -> Principal:

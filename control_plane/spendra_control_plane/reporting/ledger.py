@@ -20,6 +20,9 @@ _OF_HOURS = SQL["ledger"].replace(
     "FROM unnest($10::timestamptz[]) AS hour (at) JOIN spendra.spend_events "
     "ON reserved_at >= hour.at AND reserved_at < hour.at + interval '1 hour'",
 )
+_OF_RUN = SQL["ledger"].replace(
+    "WHERE org_id = $1", "WHERE org_id = $1 AND facts ? 'run' AND facts #>> '{run,0}' = $10"
+)
 _MOST_HOURS = 500
 """Looked into at a time."""
 ENTRY_FIELDS = ("entry_id", "kind", "account", "amount_nanousd", "booked_at")
@@ -47,10 +50,16 @@ async def page(pool: Pool, seen: Seen, question: Question, limit: int) -> list[d
 
 
 async def _rows(connection: Connection, seen: Seen, question: Question, limit: int) -> list[Row]:
-    """Where some value is asked for, only in the hours that have it: they may be long ago."""
+    """Where some value is asked for, only in the hours that have it: they may be long ago.
+
+    Runs have no hours, but an index.
+    """
     before = question.before or (None, None)
     asked = (question.start, question.end, question.scope, question.decision_id, *before)
     arguments = (seen.org_id, *asked, limit, seen.reach)
+    runs = question.scope.get("run", [])
+    if len(runs) == 1:
+        return await connection.fetch(_OF_RUN, *arguments, runs[0])
     bounds = (question.start, question.end, before[0])
     hours = await rollups.hours(connection, seen, question.scope, bounds)
     if hours is None or question.decision_id is not None:

@@ -21,6 +21,7 @@ from spendra.snapshot import (
     SecretsSegment,
     keys_name,
 )
+from spendra_control_plane.keys import shard_of
 from spendra_control_plane.snapshots.ancestry import Parents, Scope, flatten, is_closed
 from spendra_control_plane.snapshots.moments import ms
 from spendra_control_plane.snapshots.prices import PriceRow, prices_segment
@@ -74,6 +75,13 @@ async def _keys(connection: Connection, org_id: str, shards: list[int]) -> dict[
     for row in await connection.fetch(SQL["keys"], org_id, shards):
         keys[keys_name(row["shard"])].append(_key(row, hashes[row["id"]], tree))
     return {name: msgspec.json.encode(KeysSegment(keys=found)) for name, found in keys.items()}
+
+
+async def key_record(connection: Connection, org_id: str, key_id: str) -> KeyRecord | None:
+    """A key as sidecars know it; None for one that they do not."""
+    segments = await _keys(connection, org_id, [shard_of(key_id)])
+    known = [msgspec.json.decode(data, type=KeysSegment).keys for data in segments.values()]
+    return next((key for keys in known for key in keys if key.id == key_id), None)
 
 
 async def read_parents(connection: Connection, org_id: str) -> Parents:

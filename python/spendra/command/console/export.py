@@ -14,10 +14,9 @@ import httpx
 
 from spendra.command.announce import UP_FILE
 from spendra.command.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError, Parser
-from spendra.command.console.run import where
+from spendra.command.console.run import refused, where
 
 _TIMEOUT: Final = httpx.Timeout(60.0, read=300.0)
-_REFUSED: Final = 1
 _DESCRIPTION: Final = """\
 Writes what was posted as one file, to a folder or to s3://BUCKET/PREFIX. The file is there when it
 is whole. A bucket's credentials and address are AWS' own variables (AWS_ACCESS_KEY_ID,
@@ -41,7 +40,8 @@ def main(argv: list[str]) -> int:
         try:
             with client.stream("GET", f"/v1/exports/{words.columns}.csv", params=asked) as answer:
                 if not answer.is_success:
-                    return _refused(answer)
+                    answer.read()
+                    return refused(answer)
                 _write(answer.iter_bytes(), path)
         except httpx.TransportError as error:
             msg = f"the control plane at {at.url} does not answer, or not to the end: {error}."
@@ -60,17 +60,6 @@ def _parser() -> Parser:
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
     parser.add_argument("--up-file", default=str(UP_FILE), metavar="FILE")
     return parser
-
-
-def _refused(answer: httpx.Response) -> int:
-    answer.read()
-    try:
-        problem = answer.json()
-        said = f"{problem['title']}: {problem['detail']}"
-    except (ValueError, KeyError, TypeError):
-        said = f"the control plane answered {answer.status_code}"
-    sys.stderr.write(f"{said}\n")
-    return _REFUSED
 
 
 def _write(pieces: Iterator[bytes], path: Path) -> None:

@@ -130,6 +130,11 @@ def _written(answer: httpx.Response) -> int:
             return _examined(found)
         _say("" if found is None else _pretty(found))
         return 0
+    return refused(answer)
+
+
+def refused(answer: httpx.Response) -> int:
+    """Says why, in one line; the exit code."""
     try:
         problem = answer.json()
         said = f"{problem['title']}: {problem['detail']}"

@@ -127,6 +127,8 @@ CREATE TABLE spendra.spend_events (
 ) PARTITION BY RANGE (reserved_at);
 CREATE TABLE spendra.spend_events_default PARTITION OF spendra.spend_events DEFAULT;
 CREATE INDEX spend_events_by_decision ON spendra.spend_events (org_id, decision_id);
+CREATE INDEX spend_events_by_run ON spendra.spend_events (org_id, (facts #>> '{run,0}'), reserved_at)
+    WHERE facts ? 'run';
 CREATE INDEX spend_events_by_reservation ON spendra.spend_events (org_id, reservation_id);
 
 -- Double entry: each batch sums to zero. Accounts: `expense:<cost center>`, `payable:<provider>`,
