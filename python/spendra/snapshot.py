@@ -178,7 +178,8 @@ class RouteRecord(_Wire, frozen=True):
     `parameters` fill places of paths (`project`, `location`); `model_names` give the catalog's
     name of what is called otherwise there (Azure deployments); `ceilings_nanousd` let paths
     through that are not metered, by pattern, each request booked at its ceiling;
-    `credential_file` names a file in the sidecar's own directory that holds the credential.
+    `credential_file` names a file in the sidecar's own directory that holds the credential;
+    `scope`: whose requests it is for, by what keys are bound to; empty: everybody's.
     """
 
     provider: str
@@ -187,6 +188,7 @@ class RouteRecord(_Wire, frozen=True):
     credential: str
     models: list[str]
     credential_file: str = ""
+    scope: Selector = {}
     fallbacks: list[FallbackRecord] = []
     parameters: dict[str, str] = {}
     model_names: dict[str, str] = {}

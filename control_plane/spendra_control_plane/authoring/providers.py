@@ -5,6 +5,7 @@ from typing import Any
 
 from spendra.money import nanousd_to_usd
 from spendra.providers import Provider
+from spendra.snapshot import Selector
 from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.refusals import refuse_invalid, refuse_missing
 from spendra_control_plane.snapshots.publish import Change, Publisher
@@ -24,6 +25,7 @@ class Draft:
     keeps_credential: bool
     credential: str
     credential_file: str | None
+    scope: Selector = field(default_factory=dict)
     models: list[str]
     fallbacks: list[dict[str, Any]] = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
@@ -51,6 +53,7 @@ async def put(
         await change.connection.execute(
             SQL["put"], org_id, provider, draft.kind, draft.base_url, sealed, draft.models,
             draft.fallbacks, draft.parameters, draft.model_names, draft.ceilings_nanousd, file,
+            draft.scope,
         )  # fmt: skip
         return _view(await _read(change.connection, org_id, provider))
 

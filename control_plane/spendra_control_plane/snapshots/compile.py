@@ -200,6 +200,7 @@ def _route(row: Row, org_id: str, vault: Vault) -> RouteRecord:
         base_url=row["base_url"],
         credential=vault.unseal(org_id, purpose, sealed).decode() if sealed else "",
         credential_file=row["credential_file"] or "",
+        scope=row["scope"],
         models=row["models"],
         fallbacks=msgspec.convert(row["fallbacks"], list[FallbackRecord]),
         parameters=row["parameters"],

@@ -57,11 +57,12 @@ class Authentication:
             msg = "No key: give a Spendra key as the SDK's API key, or in X-Spendra-Key."
             raise Refusal("key_missing", msg)
         if live.issuers and is_jwt(key):
-            return live, await self._jwts.principal(key, live, self._ledger.now_ms())
+            principal = await self._jwts.principal(key, live, self._ledger.now_ms())
+            return live.seen_by(principal), principal
         found = live.keys.authenticate(key, self._ledger.now_ms())
         if found == "key_unknown":
             live = await self._receiver.at_least(live.version + 1, _FRESH_KEY_S) or live
             found = live.keys.authenticate(key, self._ledger.now_ms())
         if isinstance(found, str):
             raise Refusal(found, _KEY_REFUSALS[found])
-        return live, found
+        return live.seen_by(found), found

@@ -1,16 +1,16 @@
 """One snapshot in force: its segments, loaded."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from spendra import snapshot as wire
-from spendra._hot import HotError, KeyRing, KeyShard, PolicyTree, PriceBook
+from spendra._hot import HotError, KeyRing, KeyShard, PolicyTree, PriceBook, Principal
 from spendra.hours import HoursClock
 from spendra.ids import account_id
 from spendra.periods import Window, window
 from spendra_sidecar.ledger.words import Account
-from spendra_sidecar.snapshots.routes import Routes
+from spendra_sidecar.snapshots.routes import Routes, compiled
 
 _NEVER = Window(0, 0)
 
@@ -77,6 +77,11 @@ class Live:
         found = (self.budgets[position].account(at_ms) for position in positions)
         return tuple(account for account in found if account is not None)
 
+    def seen_by(self, principal: Principal) -> "Live":
+        """With the routes that a caller may use."""
+        routes = self.routes.open_to(principal)
+        return self if routes is self.routes else replace(self, routes=routes)
+
     def has(self, name: str, digest: str) -> bool:
         """Whether a segment is the one that is loaded here."""
         return self.source.manifest.segments.get(name) == digest
@@ -105,7 +110,7 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             prices=book.prices if (book := kept("prices")) else PriceBook.load(segments["prices"]),
             budgets=policy.budgets,
             hours=policy.hours,
-            routes=Routes(secrets.routes),
+            routes=Routes(compiled(record) for record in secrets.routes),
             issuers=secrets.issuers,
             source=source,
             shards=shards,

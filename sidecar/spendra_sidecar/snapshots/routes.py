@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fnmatch import translate
 from urllib.parse import quote, urlsplit
 
+from spendra._hot import Principal
 from spendra.providers import COMPATIBLE, Match, Operation, Provider, own_operation, row
-from spendra.snapshot import RouteRecord
+from spendra.snapshot import RouteRecord, Selector
 
 Matcher = Callable[[str], object]
 
@@ -69,9 +70,28 @@ def compiled(record: RouteRecord) -> Route:
 class Routes:
     """All routes of an organization, in the order in which they were made."""
 
-    def __init__(self, records: Iterable[RouteRecord]) -> None:
-        self._all = [compiled(record) for record in records]
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._all = list(routes)
         self._by_name = {route.name: route for route in self._all}
+        self._is_scoped = any(route.record.scope for route in self._all)
+        self._parts: dict[tuple[str, ...], Routes] = {}
+
+    def open_to(self, principal: Principal) -> "Routes":
+        """Those that a caller may use; the ones that are for somebody come before everybody's."""
+        if not self._is_scoped:
+            return self
+        facts = {
+            **principal.scope(),
+            "key": [principal.key_id],
+            "environment": [principal.environment],
+        }
+        found = [route for route in self._all if _selects(route.record.scope, facts)]
+        found.sort(key=lambda route: not route.record.scope)
+        names = tuple(route.name for route in found)
+        part = self._parts.get(names)
+        if part is None:
+            part = self._parts[names] = Routes(found)
+        return part
 
     def named(self, name: str) -> Route | None:
         return self._by_name.get(name)
@@ -107,6 +127,11 @@ class Routes:
         if match.route is not None and match.operation in route.row.operations:
             return match.operation
         return own_operation(route.row.name, match.operation)
+
+
+def _selects(selector: Selector, facts: Selector) -> bool:
+    """Every dimension, by any one of its values."""
+    return all(set(facts.get(name, ())) & set(values) for name, values in selector.items())
 
 
 def filled(values: dict[str, str], model: str | None = None) -> dict[str, str]:

@@ -6,7 +6,15 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from spendra.providers import PROVIDERS, Provider, row
-from spendra_control_plane.api.bodies.words import Body, Globs, RequestDollars, Word
+from spendra.scopes import KEY_DIMENSIONS
+from spendra_control_plane.api.bodies.words import (
+    Body,
+    Globs,
+    RequestDollars,
+    Word,
+    check_known,
+)
+from spendra_control_plane.authoring.selectors import read_selector
 
 
 def _base_url(written: str) -> str:
@@ -38,6 +46,13 @@ class FallbackBody(Body):
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
+def _of_keys(written: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+    for dimension in read_selector(written):
+        check_known(dimension, [*KEY_DIMENSIONS, "key", "environment"], "dimension")
+    return written
+
+
+KeySelector = Annotated[dict[str, str | list[str]], AfterValidator(_of_keys)]
 SecretName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
 ]
@@ -48,12 +63,14 @@ class ProviderBody(Body):
     """`kind`: a row of the provider table; by default the one of the route's name.
 
     `credential_file`: a file in `SPENDRA_SECRETS_DIR` of the sidecars, in place of `credential`.
+    `scope`: whose requests it is for, by what keys are bound to; empty: everybody's.
     """
 
     kind: Annotated[str, AfterValidator(_kind)] | None = None
     base_url: Annotated[str, AfterValidator(_base_url)] | None = None
     credential: Annotated[str, Field(max_length=10_000)] | None = Field(default=None, repr=False)
     credential_file: SecretName | None = None
+    scope: KeySelector = Field(default_factory=dict)
     models: Globs = Field(default_factory=lambda: ["*"])
     fallbacks: Annotated[list[FallbackBody], Field(max_length=8)] = Field(default_factory=list)
     parameters: Annotated[dict[Literal["project", "location"], Word], Field(max_length=2)] = Field(

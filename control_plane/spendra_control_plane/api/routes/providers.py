@@ -10,6 +10,7 @@ from spendra_control_plane.api.gates import may
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import IfMatch, InPlane, tagged
 from spendra_control_plane.authoring import provider_tests, providers
+from spendra_control_plane.authoring.selectors import read_selector
 
 router = APIRouter(prefix="/v1/providers", tags=["providers"], route_class=ExactRoute)
 
@@ -36,6 +37,7 @@ async def put_provider(
         keeps_credential=not {"credential", "credential_file"} & body.given().keys(),
         credential=body.credential or "",
         credential_file=body.credential_file,
+        scope=read_selector(body.scope),
         models=body.models,
         fallbacks=[fallback.model_dump() for fallback in body.fallbacks],
         parameters={str(name): value for name, value in body.parameters.items()},

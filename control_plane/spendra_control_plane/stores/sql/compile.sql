@@ -39,7 +39,7 @@ WHERE org_id = $1 AND state = 'active'
 ORDER BY id;
 
 -- name: routes
-SELECT provider, kind, base_url, credential_sealed, credential_file, models, fallbacks, parameters, model_names,
+SELECT provider, kind, base_url, credential_sealed, credential_file, scope, models, fallbacks, parameters, model_names,
     ceilings_nanousd
 FROM spendra.provider_routes
 WHERE org_id = $1

@@ -149,6 +149,8 @@ CREATE TABLE spendra.provider_routes (
     credential_sealed bytea,
     -- The name of a file at the sidecars that holds it instead.
     credential_file text,
+    -- Whose requests it is for: a selector over what keys are bound to; empty: everybody's.
+    scope jsonb NOT NULL DEFAULT '{}',
     models jsonb NOT NULL,
     fallbacks jsonb NOT NULL DEFAULT '[]',
     parameters jsonb NOT NULL DEFAULT '{}',
