@@ -162,6 +162,23 @@ async def test_the_ledger_finds_a_value_wherever_it_is(
     assert {item["value"] for item in spent} == {"rare", "other"}
 
 
+async def test_the_ledger_finds_every_cost_center_that_an_event_names(
+    books: Books, org: Organization, budget: str, pool: Pool
+) -> None:
+    """The first is charged, and is the one in the totals."""
+    account = await books.open_account(budget)
+    books.facts = {"cost_center": ["charged", "other"], "project": ["p"]}
+    decision = str(await books.spend(100, account))
+    await rolled(pool, org)
+    manager = token_of(org, "mia", ["manager"], {"cost_center": ["other"]})
+    for scope in ("cost_center=charged", "cost_center=other", "cost_center=other,project=p"):
+        items = org.get(f"/v1/ledger?scope={scope}")["items"]
+        assert [item["decision_id"] for item in items] == [decision], scope
+    with client(org, manager) as api:
+        items = api.get("/v1/ledger").json()["items"]
+    assert [item["decision_id"] for item in items] == [decision]
+
+
 async def test_a_key_shows_the_hour_of_its_last_use(
     books: Books, org: Organization, budget: str, pool: Pool
 ) -> None:

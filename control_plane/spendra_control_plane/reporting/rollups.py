@@ -17,6 +17,8 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _GRAINS = {"hour": _HOUR, "day": _DAY}
 _MOST_HOURS, _MOST_DAYS = 31 * 24, 366
 _GLOB = frozenset("*?")
+_DERIVED = "cost_center"
+"""Totals have the one that is charged; an event's facts may name others besides."""
 _AMOUNTS = ("cost", "adjusted", "overrun")
 _COUNTS = (
     "requests",
@@ -123,9 +125,9 @@ async def hours(
 
     `bounds`: from, to (exclusive) and the last moment of interest; None leaves it open.
     """
-    exact = _exact_value(scope)
+    exact = _exact_value({name: values for name, values in scope.items() if name != _DERIVED})
     pairs = [exact] if exact else [(k, v) for k, names in (seen.reach or {}).items() for v in names]
-    if not pairs and seen.reach is None:
+    if (not pairs and seen.reach is None) or any(kind == _DERIVED for kind, _ in pairs):
         return None
     values = [list(column) for column in zip(*pairs, strict=True)] or [[], []]
     mark = await connection.fetchval(SQL["mark"], seen.org_id)
