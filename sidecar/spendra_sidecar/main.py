@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import uvloop
 from granian.constants import Interfaces
@@ -33,7 +34,9 @@ from spendra_sidecar.serving.passing import Passing
 from spendra_sidecar.serving.pending import Pending
 from spendra_sidecar.snapshots.receiver import Receiver
 from spendra_sidecar.snapshots.set_aside import set_aside
-from spendra_sidecar.tracing import Tracing
+
+if TYPE_CHECKING:
+    from spendra_sidecar.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +80,7 @@ async def _run(config: Config) -> int:
         idle_timeout_ms=config.idle_timeout_s * 1000,
     )
     relay.attach(asyncio.get_running_loop())
-    tracing = Tracing(config) if config.is_traced else None
+    tracing = _tracing(config) if config.is_traced else None
     gateway = _gateway(config, receiver, ledger, relay, metrics, tracing)
     server = _server(config, App(gateway, receiver, metrics, config.metrics_token))
     await ledger.warm()
@@ -115,7 +118,7 @@ def _gateway(
     ledger: Ledger,
     relay: Relay,
     metrics: Metrics,
-    tracing: Tracing | None,
+    tracing: "Tracing | None",
 ) -> Gateway:
     credentials, breakers = Credentials(config.secrets_dir), Breakers()
     batches = Batches(Fetching(relay, credentials, config.max_body_bytes))
@@ -130,6 +133,13 @@ def _gateway(
         metrics,
         tracing.record if tracing else None,
     )
+
+
+def _tracing(config: Config) -> "Tracing":
+    # OpenTelemetry and what it sends by are only for sidecars that trace.
+    from spendra_sidecar.tracing import Tracing
+
+    return Tracing(config)
 
 
 def _server(config: Config, app: App) -> Server:

@@ -63,23 +63,20 @@ async def page(pool: Pool, org_id: str, after: str, limit: int) -> list[dict[str
 
 async def revoke(pool: Pool, org_id: str, token_id: str) -> dict[str, Any]:
     """For ever; streams that were opened with it end within a second or two."""
-    if await pool.fetchval(SQL["revoke"], org_id, token_id) is None:
+    row = await pool.fetchrow(SQL["revoke"], org_id, token_id)
+    if row is None:
         refuse_missing("sidecar token", token_id)
-    async with pool.acquire() as connection:
-        return await _read(connection, org_id, token_id)
+    return dict(row.items())
 
 
 async def _insert(connection: Connection, org_id: str, draft: Draft) -> dict[str, Any]:
     token = new_token("sps" if draft.kind == "sidecar" else "spe", org_id)
     columns = (draft.name, draft.kind, draft.sidecar_id, draft.expires_at)
     try:
-        await connection.execute(SQL["insert"], org_id, token.id, digest(token.text), *columns)
+        row = await connection.fetchrow(
+            SQL["insert"], org_id, token.id, digest(token.text), *columns
+        )
     except UniqueViolation:
         refuse_conflict(f"The sidecar {draft.sidecar_id!r} has a token; revoke that one first.")
-    return {**await _read(connection, org_id, token.id), "token": token.text}
-
-
-async def _read(connection: Connection, org_id: str, token_id: str) -> dict[str, Any]:
-    row = await connection.fetchrow(SQL["get"], org_id, token_id)
-    assert row is not None  # noqa: S101 - it was written before
-    return dict(row.items())
+    assert row is not None  # noqa: S101 - it returns what it inserted
+    return {**dict(row.items()), "token": token.text}

@@ -1,15 +1,20 @@
 """Who asks, and under which snapshot."""
 
+from typing import TYPE_CHECKING, Final
+
 from spendra._hot import Principal
 from spendra_sidecar.config import Config
 from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.serving import callers
 from spendra_sidecar.serving.call import Call
-from spendra_sidecar.serving.jwts import Jwts, is_jwt
 from spendra_sidecar.serving.refusals import Refusal
 from spendra_sidecar.snapshots.live import Live
 from spendra_sidecar.snapshots.receiver import Receiver
 
+if TYPE_CHECKING:
+    from spendra_sidecar.serving.jwts import Jwts
+
+_LONGEST_JWT: Final = 16_384
 _NEWER_SNAPSHOT_S = 2.0
 _FRESH_KEY_S = 1.0
 _KEY_REFUSALS = {
@@ -28,7 +33,7 @@ class Authentication:
         self._config = config
         self._receiver = receiver
         self._ledger = ledger
-        self._jwts = Jwts()
+        self._jwts: Jwts | None = None
 
     def snapshot(self) -> Live:
         live = self._receiver.usable()
@@ -56,8 +61,8 @@ class Authentication:
         if not key:
             msg = "No key: give a Spendra key as the SDK's API key, or in X-Spendra-Key."
             raise Refusal("key_missing", msg)
-        if live.issuers and is_jwt(key):
-            principal = await self._jwts.principal(key, live, self._ledger.now_ms())
+        if live.issuers and _is_jwt(key):
+            principal = await self._tokens().principal(key, live, self._ledger.now_ms())
             return live.seen_by(principal), principal
         found = live.keys.authenticate(key, self._ledger.now_ms())
         if found == "key_unknown":
@@ -66,3 +71,16 @@ class Authentication:
         if isinstance(found, str):
             raise Refusal(found, _KEY_REFUSALS[found])
         return live.seen_by(found), found
+
+    def _tokens(self) -> "Jwts":
+        # Seven MiB that only sidecars with trusted issuers need.
+        from spendra_sidecar.serving.jwts import Jwts
+
+        if self._jwts is None:
+            self._jwts = Jwts()
+        return self._jwts
+
+
+def _is_jwt(text: str) -> bool:
+    """By its form: a JSON object in base64, and two more parts."""
+    return text.startswith("eyJ") and text.count(".") == 2 and len(text) <= _LONGEST_JWT  # noqa: PLR2004

@@ -96,7 +96,8 @@ class Gateway:
             return await self._forwarding.forward(call, admission, attempt)
         finally:
             self._attempts.discard(attempt)
-            call.tried.append(Tried(admission, attempt, begun_ns, time.time_ns()))
+            if self._record is not None:
+                call.tried.append(Tried(admission, attempt, begun_ns, time.time_ns()))
             self._settle(admission, attempt)
 
     def _settle(self, admission: Admission, attempt: Attempt) -> None:

@@ -23,8 +23,6 @@ _KEYS_LAST_S: Final = 600.0
 _ASKED_AGAIN_S: Final = 5.0
 _TIMEOUT_S: Final = 5.0
 _MOST: Final = 10_000
-_LONGEST: Final = 16_384
-_PARTS: Final = 3
 
 
 class _Keys(NamedTuple):
@@ -96,11 +94,6 @@ class Jwts:
             raise Refusal("issuer_unavailable", msg, retry_after_ms=1000) from error
         self._keys[issuer.jwks_url] = _Keys(found, now_s)
         return found
-
-
-def is_jwt(text: str) -> bool:
-    """By its form: a JSON object in base64, and two more parts."""
-    return text.startswith("eyJ") and text.count(".") == _PARTS - 1 and len(text) <= _LONGEST
 
 
 def _issuer_of(text: str, live: Live) -> IssuerRecord:

@@ -4,16 +4,13 @@ WHERE sha256 = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at >
 
 -- name: insert
 INSERT INTO spendra.sidecar_tokens (org_id, id, sha256, name, kind, sidecar_id, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING id, name, kind, sidecar_id, created_at, expires_at, revoked_at;
 
 -- name: replace
 -- Whoever enrols again has lost what it had.
 UPDATE spendra.sidecar_tokens SET revoked_at = now()
 WHERE org_id = $1 AND sidecar_id = $2 AND revoked_at IS NULL;
-
--- name: get
-SELECT id, name, kind, sidecar_id, created_at, expires_at, revoked_at
-FROM spendra.sidecar_tokens WHERE org_id = $1 AND id = $2;
 
 -- name: page
 SELECT id, name, kind, sidecar_id, created_at, expires_at, revoked_at
@@ -21,7 +18,8 @@ FROM spendra.sidecar_tokens WHERE org_id = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- name: revoke
 UPDATE spendra.sidecar_tokens SET revoked_at = coalesce(revoked_at, now())
-WHERE org_id = $1 AND id = $2 RETURNING id;
+WHERE org_id = $1 AND id = $2
+RETURNING id, name, kind, sidecar_id, created_at, expires_at, revoked_at;
 
 -- name: ended
 SELECT id FROM spendra.sidecar_tokens
