@@ -60,9 +60,11 @@ async def _rows(connection: Connection, seen: Seen, question: Question, limit: i
     runs = question.scope.get("run", [])
     if len(runs) == 1:
         return await connection.fetch(_OF_RUN, *arguments, runs[0])
-    bounds = (question.start, question.end, before[0])
-    hours = await rollups.hours(connection, seen, question.scope, bounds)
-    if hours is None or question.decision_id is not None:
+    hours = None
+    if question.decision_id is None:
+        bounds = (question.start, question.end, before[0])
+        hours = await rollups.hours(connection, seen, question.scope, bounds)
+    if hours is None:
         return await connection.fetch(SQL["ledger"], *arguments)
     found: list[Row] = []
     for some in _in_turn(hours, limit):
