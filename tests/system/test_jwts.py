@@ -1,10 +1,8 @@
 """Tokens of a trusted issuer in place of keys, through a running sidecar."""
 
-import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from typing import Any
 
 import openai
@@ -12,6 +10,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
+from tests.json_server import JsonServer
 from tests.servers import free_port
 from tests.system.conftest import System, eventually
 
@@ -22,47 +21,28 @@ ASKED: Any = {
 }
 
 
-class Issuer:
+class Issuer(JsonServer):
     """Signs tokens, and publishes the keys that it signs with."""
 
     def __init__(self) -> None:
         self.keys = [RSAKey.generate_key(2048, {"kid": "one"})]
         self.asked = 0
-        issuer = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                issuer.asked += self.path == "/jwks"
-                body = json.dumps(issuer.answer(self.path)).encode()
-                self.send_response(200)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def answer(self, path: str) -> dict[str, Any]:
+    def answer(self, method: str, path: str, headers: Message) -> tuple[int, object]:
+        assert method == "GET", headers
         if path == "/jwks":
-            return dict(KeySet(self.keys).as_dict(private=False))
+            self.asked += 1
+            return 200, KeySet(self.keys).as_dict(private=False)
         addresses = {"authorization_endpoint": "/a", "token_endpoint": "/t", "jwks_uri": "/jwks"}
-        return {"issuer": self.url} | {name: self.url + at for name, at in addresses.items()}
+        found = {name: self.url + at for name, at in addresses.items()}
+        return 200, {"issuer": self.url} | found
 
     def token(self, key: RSAKey | None = None, **claims: Any) -> str:
         key = key or self.keys[-1]
         plain = {"iss": self.url, "aud": "spendra", "exp": int(time.time()) + 600, "sub": "x"}
         made = {name: value for name, value in {**plain, **claims}.items() if value is not None}
         return jwt.encode({"alg": "RS256", "kid": key.kid}, made, key)
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
