@@ -17,7 +17,8 @@ from tests.control_plane.test_roles import client, token_of
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 START = MIDNIGHT - timedelta(days=3)
-SPAN = f"from={START:%Y-%m-%dT%H:%M}&to={MIDNIGHT + timedelta(days=1):%Y-%m-%dT%H:%M}"
+# To the end of tomorrow: what is booked now is in it, though midnight may come meanwhile.
+SPAN = f"from={START:%Y-%m-%dT%H:%M}&to={MIDNIGHT + timedelta(days=2):%Y-%m-%dT%H:%M}"
 
 
 class Event(NamedTuple):

@@ -174,9 +174,7 @@ def provider() -> Iterator[str]:
     process.wait(20)
 
 
-def launch(
-    directory: Path, provider: str, *options: str, env: dict[str, str] | None = None
-) -> System:
+def _launch(directory: Path, provider: str, *options: str, env: dict[str, str] | None) -> System:
     ports = ["--sidecar-port", str(free_port()), "--control-plane-port", str(free_port())]
     # OpenAI's paths need no provider in them at the simulated one.
     named = [n for n, row in PROVIDERS.items() if n == row.name and row.credentials]
@@ -187,15 +185,18 @@ def launch(
 
 
 @contextlib.contextmanager
-def running(provider: str) -> Iterator[System]:
-    """A product with two sidecars in a directory of its own; it must end well."""
+def running(provider: str, *options: str, env: dict[str, str] | None = None) -> Iterator[System]:
+    """A product in a directory of its own; it must end well."""
     with tempfile.TemporaryDirectory(prefix="spendra-system-") as directory:
-        found = launch(Path(directory), provider, "--sidecars", "2")
-        yield found
-        assert stop(found) == 0
+        found = _launch(Path(directory), provider, *options, env=env)
+        try:
+            yield found
+        finally:
+            code = stop(found)
+        assert code == 0
 
 
 @pytest.fixture(scope="session")
 def system(provider: str) -> Iterator[System]:
-    with running(provider) as found:
+    with running(provider, "--sidecars", "2") as found:
         yield found

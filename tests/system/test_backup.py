@@ -22,7 +22,7 @@ CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],
 @pytest.fixture(scope="module")
 def system(provider: str) -> Iterator[System]:
     """One of our own: it will be destroyed."""
-    with running(provider) as found:
+    with running(provider, "--sidecars", "2") as found:
         yield found
 
 

@@ -3,16 +3,14 @@
 import json
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from anthropic import Anthropic
 
-from tests.system.conftest import System, launch, stop
+from tests.system.conftest import System, running
 from tests.system.sdks.project import Project, project
 
 SAY = [{"role": "user", "content": "Say hello"}]
@@ -24,10 +22,8 @@ BATCH_INPUT_NANOUSD, BATCH_OUTPUT_NANOUSD = 75, 300
 @pytest.fixture(scope="module")
 def two(provider: str) -> Iterator[System]:
     """A product whose sidecars may be killed."""
-    with tempfile.TemporaryDirectory(prefix="spendra-batches-") as directory:
-        found = launch(Path(directory), provider, "--sidecars", "2")
+    with running(provider, "--sidecars", "2") as found:
         yield found
-        assert stop(found) == 0
 
 
 def line(number: int, **body: Any) -> str:

@@ -1,14 +1,13 @@
 """A sidecar whose machine's clock is an hour off."""
 
 import asyncio
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import System, launch, stop
+from tests.system.conftest import System, running
 from tests.system.test_bursts import burst
 
 AN_HOUR_AHEAD = """
@@ -24,15 +23,20 @@ if is_sidecar:
 
 
 @pytest.fixture(scope="module")
-def ahead(provider: str) -> Iterator[System]:
-    with tempfile.TemporaryDirectory(prefix="spendra-clock-") as directory:
-        (Path(directory) / "sitecustomize.py").write_text(AN_HOUR_AHEAD)
-        found = launch(Path(directory), provider, env={"PYTHONPATH": directory})
+def off(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What Python loads at its start, in a directory of its own."""
+    path = tmp_path_factory.mktemp("clock") / "sitecustomize.py"
+    path.write_text(AN_HOUR_AHEAD)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ahead(provider: str, off: Path) -> Iterator[System]:
+    with running(provider, env={"PYTHONPATH": str(off.parent)}) as found:
         yield found
-        assert stop(found) == 0
 
 
-def test_budgets_and_the_ledger_go_by_the_stores_clock(ahead: System) -> None:
+def test_budgets_and_the_ledger_go_by_the_stores_clock(ahead: System, off: Path) -> None:
     scope, now = {"project": "late"}, datetime.now(UTC)
     body = {"name": "hourly", "scope": scope, "period": "hour", "limit_usd": "5", "kind": "hard"}
     budget = ahead.ask("POST", "/v1/budgets", body)
@@ -47,4 +51,4 @@ def test_budgets_and_the_ledger_go_by_the_stores_clock(ahead: System) -> None:
     for item in items:
         reserved_at = datetime.fromisoformat(item["reserved_at"])
         assert abs(reserved_at - datetime.now(UTC)) < timedelta(minutes=5)
-    assert (ahead.directory / "sitecustomize.py.used").exists(), "the clock was off"
+    assert off.with_name("sitecustomize.py.used").exists(), "the clock was off"

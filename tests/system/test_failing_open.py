@@ -17,7 +17,7 @@ MESSAGES: Any = [{"role": "user", "content": "Is anybody there?"}]
 @pytest.fixture(scope="module")
 def system(provider: str) -> Iterator[System]:
     """One of our own: it will be hurt."""
-    with running(provider) as found:
+    with running(provider, "--sidecars", "2") as found:
         yield found
 
 

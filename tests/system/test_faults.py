@@ -19,7 +19,7 @@ SLOW = {"x-simulate": "delay-ms=2500"}
 @pytest.fixture(scope="module")
 def system(provider: str) -> Iterator[System]:
     """One of our own: it will be hurt."""
-    with running(provider) as found:
+    with running(provider, "--sidecars", "2") as found:
         yield found
 
 

@@ -6,9 +6,7 @@ What the sidecar's memory grew by is printed (`pytest -s`) and bounded generousl
 import asyncio
 import json
 import resource
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.system.conftest import System, eventually, launch, stop
+from tests.system.conftest import System, eventually, running
 
 MEGABYTE = 1024 * 1024
 LARGE = 20_000_000
@@ -33,12 +31,10 @@ GROWTH_OF_STREAMS = 150 * MEGABYTE
 @pytest.fixture(scope="module")
 def single(provider: str) -> Iterator[System]:
     """A product with one sidecar, whose budget is no hindrance."""
-    with tempfile.TemporaryDirectory(prefix="spendra-large-") as directory:
-        found = launch(Path(directory), provider)
+    with running(provider) as found:
         budget = f"/v1/budgets/{found.up['budget_id']}"
         found.ask("PATCH", budget, {"limit_usd": "1000000"})
         yield found
-        assert stop(found) == 0
 
 
 def sidecar(system: System) -> psutil.Process:

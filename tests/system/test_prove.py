@@ -11,7 +11,7 @@ from tests.system.test_faults import governed, until_it_works
 
 @pytest.mark.timeout(300)
 def test_a_running_product_is_proved_and_goes_on(provider: str) -> None:
-    with running(provider) as system:
+    with running(provider, "--sidecars", "2") as system:
         budget_id, key = governed(system, "bystander", "10")
         until_it_works(system, key)
         before = system.drained(budget_id)["settled_nanousd"]

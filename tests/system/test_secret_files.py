@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.system.conftest import System, launch, stop
+from tests.system.conftest import System, running
 from tests.upstream import Upstream
 
 ASKED: Any = {
@@ -27,11 +27,8 @@ def secrets() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def filed(provider: str, secrets: Path) -> Iterator[System]:
-    with tempfile.TemporaryDirectory(prefix="spendra-filed-") as directory:
-        env = {"SPENDRA_SECRETS_DIR": str(secrets)}
-        system = launch(Path(directory), provider, env=env)
+    with running(provider, env={"SPENDRA_SECRETS_DIR": str(secrets)}) as system:
         yield system
-        assert stop(system) == 0
 
 
 def test_a_file_is_read_and_its_change_counts_at_once(filed: System, secrets: Path) -> None:

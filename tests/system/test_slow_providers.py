@@ -1,15 +1,13 @@
 """Providers that hang, fall silent, or answer when nobody waits any more."""
 
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.system.conftest import System, launch, stop
+from tests.system.conftest import System, running
 from tests.system.test_faults import governed
 
 
@@ -17,10 +15,8 @@ from tests.system.test_faults import governed
 def impatient(provider: str) -> Iterator[System]:
     """A product that waits for two seconds; one request is tried once."""
     env = {"SPENDRA_FIRST_BYTE_TIMEOUT_S": "2", "SPENDRA_IDLE_TIMEOUT_S": "2"}
-    with tempfile.TemporaryDirectory(prefix="spendra-slow-") as directory:
-        found = launch(Path(directory), provider, env=env)
+    with running(provider, env=env) as found:
         yield found
-        assert stop(found) == 0
 
 
 def ask(system: System, key: str, words: str, **more: Any) -> httpx.Response:

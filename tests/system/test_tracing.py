@@ -1,12 +1,10 @@
 """Spans of a running sidecar, as an OTLP collector receives them."""
 
 import gzip
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from tests.system.conftest import System, eventually, launch, stop
+from tests.system.conftest import System, eventually, running
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = "b7ad6b7169203331"
@@ -84,10 +82,8 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="module")
 def traced(provider: str, collector: Collector) -> Iterator[System]:
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    with tempfile.TemporaryDirectory(prefix="spendra-tracing-") as directory:
-        system = launch(Path(directory), provider, env=env)
+    with running(provider, env=env) as system:
         yield system
-        assert stop(system) == 0
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -157,9 +153,7 @@ def test_nothing_of_what_was_said_and_no_key_is_sent(traced: System, collector: 
 
 def test_a_collector_that_is_away_costs_no_request(provider: str) -> None:
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_SCHEDULE_DELAY": "50"}
-    with tempfile.TemporaryDirectory(prefix="spendra-tracing-") as directory:
-        system = launch(Path(directory), provider, env=env)
+    with running(provider, env=env) as system:
         for _ in range(20):
             system.openai().chat.completions.create(**ASKED)
         assert httpx.get(f"{system.up['sidecar_url']}/readyz").status_code == 200
-        assert stop(system) == 0

@@ -76,7 +76,7 @@ class Metrics:
         )
 
     def serve(self, host: str, port: int, token: str) -> None:
-        """In a thread of its own. Raises OSError when nothing can listen there."""
+        """`/metrics` and `/healthz`, in a thread of its own. OSError if it cannot listen there."""
         server = make_server(host, port, self._application(token), _Server, _Silent)
         Thread(target=server.serve_forever, daemon=True).start()
 
@@ -84,6 +84,9 @@ class Metrics:
         render = make_wsgi_app(self.registry)
 
         def answer(environ: dict[str, Any], start: Any) -> Any:
+            if environ["PATH_INFO"] == "/healthz":
+                start("200 OK", [("content-type", "text/plain")])
+                return [b"ok\n"]
             if bears(environ.get("HTTP_AUTHORIZATION"), token):
                 return render(environ, start)
             start("401 Unauthorized", [("www-authenticate", "Bearer")])

@@ -16,7 +16,7 @@ from spendra.command import announce, ports
 from spendra.command.bootstrap import Bootstrap
 from spendra.command.data_dir import DataDir, Organization
 from spendra.command.options import CREDENTIALS, Options, Upstream, read, simulated
-from spendra.command.processes.child import Program, at_once
+from spendra.command.processes.child import Program
 from spendra.command.processes.supervisor import Supervisor
 from spendra.command.stores import external
 from spendra.command.stores.postgres import Postgres
@@ -95,14 +95,14 @@ class _System:
         announce.forget()
         await self._start_stores()
         env = self._control_plane_env()
-        await self.supervisor.run(_command("migrate", env))
+        await self.supervisor.run(Program(name="migrate", argv=_argv("migrate"), env=env))
         async with httpx.AsyncClient(base_url=self._control_plane_url, timeout=10) as api:
             upstreams = await self._upstreams(api)
             await self.supervisor.start(_served("control-plane", self._control_plane_url, env, api))
             organization = await self._bootstrap(api, upstreams)
             await self._let_sidecars_in()
-            await self.supervisor.start(_command("worker", env | self._worker_env()))
-            await self.supervisor.start(*self._sidecars(organization, api))
+            sidecars = self._sidecars(organization, api)
+            await self.supervisor.start(self._worker(env, api), *sidecars)
         self._announce(organization, upstreams, time.monotonic() - began)
 
     async def take_down(self) -> None:
@@ -213,11 +213,13 @@ class _System:
             SPENDRA_CONTROL_PLANE_PORT=str(self._options.control_plane_port),
         )
 
-    def _worker_env(self) -> dict[str, str]:
+    def _worker(self, env: dict[str, str], api: httpx.AsyncClient) -> Program:
         port = ports.choose(self._data.secrets.ports, "worker")
         self._data.save()
         self._worker_url = _url(port)
-        return {"SPENDRA_WORKER_HOST": ports.HOST, "SPENDRA_WORKER_PORT": str(port)}
+        told = {"SPENDRA_WORKER_HOST": ports.HOST, "SPENDRA_WORKER_PORT": str(port)}
+        ready = _answers(api, f"{self._worker_url}/healthz")
+        return Program(name="worker", argv=_argv("worker"), env=env | told, ready=ready)
 
     def _sidecars(self, organization: Organization, api: httpx.AsyncClient) -> list[Program]:
         return [
@@ -263,10 +265,6 @@ def _environment(**told: str) -> dict[str, str]:
 
 def _argv(*words: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "spendra.command", *words)
-
-
-def _command(name: str, env: dict[str, str]) -> Program:
-    return Program(name=name, argv=_argv(name), env=env, ready=at_once)
 
 
 def _served(

@@ -1,10 +1,8 @@
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import launch, stop
+from tests.system.conftest import running
 from tests.system.scripted.product import Product
 from tests.system.scripted.upstream import Upstream
 
@@ -25,7 +23,5 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="package")
 def product(upstream: Upstream) -> Iterator[Product]:
     """One for all of these tests; each makes routes and a project of its own."""
-    with tempfile.TemporaryDirectory(prefix="spendra-scripted-") as directory:
-        system = launch(Path(directory), upstream.url, env=LIMITS)
+    with running(upstream.url, env=LIMITS) as system:
         yield Product(system, upstream)
-        assert stop(system) == 0
