@@ -4,6 +4,9 @@ A scope as users write it maps a dimension to one value: `{"project": "checkout"
 is written as `{"label:feature": "search"}`.
 """
 
+import re
+from collections.abc import Collection, Iterable, Mapping
+
 KEY_DIMENSIONS = ("team", "project", "person", "agent", "cost_center", "tier")
 """What a key can be bound to; each value is the name of a row of the scope registry."""
 
@@ -18,3 +21,17 @@ def is_dimension(name: str) -> bool:
         or name in REQUEST_DIMENSIONS
         or (name.startswith(LABEL_PREFIX) and len(name) > len(LABEL_PREFIX))
     )
+
+
+def selects(selector: Mapping[str, Collection[str]], facts: Mapping[str, Collection[str]]) -> bool:
+    """Whether every dimension of the selector has one of its values among the facts.
+
+    Exact values only: for selectors over what keys are bound to.
+    """
+    return all(set(facts.get(name, ())) & set(values) for name, values in selector.items())
+
+
+def globs(patterns: Iterable[str]) -> re.Pattern[str]:
+    """To `fullmatch` with: `*` is any text and `?` any one character, as policies have them."""
+    escaped = (re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns)
+    return re.compile("|".join(escaped), re.DOTALL)

@@ -36,6 +36,14 @@ def state(port: int) -> dict[str, bool]:
         return {"ready": False}
 
 
+def hello(port: int, key: str) -> httpx.Response:
+    return httpx.post(
+        f"http://127.0.0.1:{port}/v1/chat/completions",
+        headers={"authorization": f"Bearer {key}"},
+        json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]},
+    )
+
+
 def test_it_enrols_once_and_serves_by_its_own_token(system: System, tmp_path: Path) -> None:
     secret = system.ask("POST", "/v1/sidecar-tokens", {"name": "t", "kind": "enrolment"})
     for start in (1, 2):
@@ -43,11 +51,7 @@ def test_it_enrols_once_and_serves_by_its_own_token(system: System, tmp_path: Pa
         process = begin(system, tmp_path, secret["token"], port)
         try:
             eventually(partial(state, port), lambda s: s["ready"])
-            answer = httpx.post(
-                f"http://127.0.0.1:{port}/v1/chat/completions",
-                headers={"authorization": f"Bearer {system.up['api_key']}"},
-                json={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]},
-            )
+            answer = hello(port, system.up["api_key"])
             assert answer.status_code == 200, (start, answer.text)
         finally:
             process.terminate()
@@ -60,6 +64,22 @@ def test_it_enrols_once_and_serves_by_its_own_token(system: System, tmp_path: Pa
     log = (tmp_path / "log").read_text()
     assert log.count("enrolled as newcomer") == 1
     assert secret["token"] not in log
+
+
+def test_it_serves_only_what_its_token_lets_it_hear_of(system: System, tmp_path: Path) -> None:
+    inside = system.new_key({"project": "edge"})["key"]
+    asked = {"name": "edge", "kind": "enrolment", "scope": {"project": "edge"}}
+    secret = system.ask("POST", "/v1/sidecar-tokens", asked)["token"]
+    port = free_port()
+    process = begin(system, tmp_path, secret, port)
+    try:
+        eventually(partial(state, port), lambda s: s["ready"])
+        answers = [hello(port, key) for key in (inside, system.up["api_key"])]
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert answers[1].json()["error"]["code"] == "key_unknown"
 
 
 def test_a_secret_that_is_not_taken_ends_it_with_one_sentence(

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from spendra.snapshot import to_text
+from spendra.snapshot import Selector, to_text
 from spendra_control_plane.authoring.organizations import digest, new_token
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_missing
+from spendra_control_plane.snapshots.views import View, view_of
 from spendra_control_plane.stores.postgres import Connection, Pool, UniqueViolation
 from spendra_control_plane.stores.sql import statements
 
@@ -21,6 +22,7 @@ class Holder(NamedTuple):
     token_id: str
     kind: Kind
     sidecar_id: str | None
+    view: View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +31,17 @@ class Draft:
     kind: Kind
     sidecar_id: str | None
     expires_at: datetime | None
+    scope: Selector
+    providers: list[str] | None
 
 
 async def holder(pool: Pool, token: str) -> Holder | None:
     """None for a token that is unknown, revoked or expired."""
     row = await pool.fetchrow(SQL["holder"], digest(token))
-    return Holder(*(value for _, value in row.items())) if row is not None else None
+    if row is None:
+        return None
+    view = view_of(row["scope"], row["providers"])
+    return Holder(row["org_id"], row["id"], row["kind"], row["sidecar_id"], view)
 
 
 async def create(pool: Pool, org_id: str, draft: Draft) -> dict[str, Any]:
@@ -43,9 +50,13 @@ async def create(pool: Pool, org_id: str, draft: Draft) -> dict[str, Any]:
         return await _insert(connection, org_id, draft)
 
 
-async def enrol(pool: Pool, org_id: str, sidecar_id: str) -> dict[str, Any]:
-    """A sidecar's own token; the one that it had is revoked."""
-    draft = Draft(name="enrolled", kind="sidecar", sidecar_id=sidecar_id, expires_at=None)
+async def enrol(pool: Pool, by: Holder, sidecar_id: str) -> dict[str, Any]:
+    """A sidecar's own token, to see what `by` sees; the one that it had is revoked."""
+    org_id = by.org_id
+    draft = Draft(
+        name="enrolled", kind="sidecar", sidecar_id=sidecar_id, expires_at=None,
+        scope=by.view.selector(), providers=by.view.patterns(),
+    )  # fmt: skip
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(SQL["replace"], org_id, sidecar_id)
         made = await _insert(connection, org_id, draft)
@@ -71,7 +82,9 @@ async def revoke(pool: Pool, org_id: str, token_id: str) -> dict[str, Any]:
 
 async def _insert(connection: Connection, org_id: str, draft: Draft) -> dict[str, Any]:
     token = new_token("sps" if draft.kind == "sidecar" else "spe", org_id)
-    columns = (draft.name, draft.kind, draft.sidecar_id, draft.expires_at)
+    columns = (
+        draft.name, draft.kind, draft.sidecar_id, draft.expires_at, draft.scope, draft.providers,
+    )  # fmt: skip
     try:
         row = await connection.fetchrow(
             SQL["insert"], org_id, token.id, digest(token.text), *columns

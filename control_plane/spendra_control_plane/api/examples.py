@@ -15,7 +15,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "JoiningDomain": {"joins_as": ["employee"]},
     "NewInvitation": {"email": "ada@example.com", "roles": ["finance"]},
-    "NewSidecarToken": {"name": "cluster east", "kind": "enrolment"},
+    "NewSidecarToken": {
+        "name": "cluster east",
+        "kind": "enrolment",
+        "scope": {"team": "payments", "environment": "live"},
+    },
     "Enrolment": {"sidecar_id": "checkout-7d9f8-x2k4q"},
     "NewToken": {"name": "laptop", "expires_at": "2999-01-01T00:00:00Z"},
     "NewKey": {

@@ -17,6 +17,7 @@ from spendra_control_plane.api.exact import is_storable
 from spendra_control_plane.api.plane import InPlane, Plane
 from spendra_control_plane.api.repeats import claim
 from spendra_control_plane.authoring.refusals import Refusal, refuse_invalid
+from spendra_control_plane.snapshots.views import View
 from spendra_control_plane.stores.acting import Acting, act_as
 
 SESSION_COOKIE = "spendra_session"
@@ -47,6 +48,7 @@ class SidecarCaller(NamedTuple):
     token: str
     token_id: str
     sidecar_id: str | None
+    view: View
 
     def check(self, sidecar_id: str) -> None:
         """Raises Refusal for another sidecar than the token's."""
@@ -128,16 +130,16 @@ async def _sidecar(token: Bearer, found: InHolder) -> SidecarCaller:
     if found.kind != "sidecar":
         detail = "With this token a sidecar only enrols; what it gets then is its own."
         raise Refusal("not_allowed", detail)
-    return SidecarCaller(found.org_id, token, found.token_id, found.sidecar_id)
+    return SidecarCaller(found.org_id, token, found.token_id, found.sidecar_id, found.view)
 
 
-async def _enrolment(found: InHolder) -> str:
+async def _enrolment(found: InHolder) -> Holder:
     if found.kind != "enrolment":
         raise Refusal("not_allowed", "This token is a sidecar's own; it enrols nobody.")
-    return found.org_id
+    return found
 
 
-InEnrolment = Annotated[str, Depends(_enrolment)]
+InEnrolment = Annotated[Holder, Depends(_enrolment)]
 Bootstrap = Depends(_bootstrap)
 InCaller = Annotated[Caller, Depends(_caller)]
 InSidecar = Annotated[SidecarCaller, Depends(_sidecar)]

@@ -14,7 +14,7 @@ from spendra_control_plane.authoring.refusals import refuse_missing
 from spendra_control_plane.snapshots.publish import Publisher
 from spendra_control_plane.stores.postgres import Connection, Pool
 from spendra_control_plane.stores.sql import statements
-from spendra_control_plane.stores.vault import Vault
+from spendra_control_plane.stores.vault import SIGNING_KEY, Vault
 
 SQL = statements("organizations")
 _SECRET_BYTES = 32
@@ -107,6 +107,6 @@ async def _insert(
     connection: Connection, vault: Vault, org_id: str, name: str, signing_key: Ed25519PrivateKey
 ) -> None:
     pepper = vault.seal(org_id, "key_pepper", os.urandom(_SECRET_BYTES))
-    signing = vault.seal(org_id, "signing_key", signing_key.private_bytes_raw())
+    signing = vault.seal(org_id, SIGNING_KEY, signing_key.private_bytes_raw())
     public = signing_key.public_key().public_bytes_raw()
     await connection.execute(SQL["insert"], org_id, name, pepper, signing, public)

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from spendra._hot import PriceBook, Usage
+from spendra.scopes import globs
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.snapshots.moments import ms
 from spendra_control_plane.snapshots.prices import PriceRow, prices_segment
@@ -125,10 +125,9 @@ def _place(row: Row) -> tuple[datetime, UUID]:
 
 
 def _is_asked(row: Row, wanted: Wanted) -> bool:
+    provider, model = (globs([each.lower()]) for each in (wanted.provider, wanted.model))
     models = {row["model"].lower(), row["requested_model"].lower()}
-    return fnmatchcase(row["provider"].lower(), wanted.provider.lower()) and any(
-        fnmatchcase(model, wanted.model.lower()) for model in models
-    )
+    return bool(provider.fullmatch(row["provider"].lower())) and any(map(model.fullmatch, models))
 
 
 def _changes(rows: Sequence[Row], books: Books, left: Counter[str]) -> Iterator[Change]:

@@ -8,7 +8,7 @@ cost under a shorter limit is not known, so that only counts as shortened.
 import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from spendra.hours import is_open
 from spendra.periods import window
-from spendra.scopes import LABEL_PREFIX
+from spendra.scopes import LABEL_PREFIX, globs
 from spendra.snapshot import BudgetRecord, Rules, Selector
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.refusals import refuse_invalid
@@ -166,7 +166,7 @@ def _lists(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
         (rules.environments_allow, "environment", "environment_not_allowed", False),
     ):
         if patterns is not None:
-            yield code, _list(_globs(patterns), name, denies=denies)
+            yield code, _list(globs(patterns), name, denies=denies)
 
 
 def _checks(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
@@ -184,18 +184,12 @@ def _checks(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
             yield code, _above(column, most)
 
 
-def _list(globs: re.Pattern[str], name: str, *, denies: bool) -> Callable[[Row], bool]:
+def _list(listed: re.Pattern[str], name: str, *, denies: bool) -> Callable[[Row], bool]:
     def refuses(event: Row) -> bool:
         values = event["facts"].get(name, []) if name == "environment" else [event[name]]
-        return any(globs.fullmatch(value) for value in values) == denies
+        return any(listed.fullmatch(value) for value in values) == denies
 
     return refuses
-
-
-def _globs(patterns: Sequence[str]) -> re.Pattern[str]:
-    """`*` is any text and `?` any one character, as policies have them."""
-    escaped = (re.escape(each).replace(r"\*", ".*").replace(r"\?", ".") for each in patterns)
-    return re.compile("|".join(escaped), re.DOTALL)
 
 
 def _above(column: str, most: int) -> Callable[[Row], bool]:

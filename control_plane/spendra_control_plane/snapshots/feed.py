@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from spendra_control_plane.snapshots.views import View
 from spendra_control_plane.stores.postgres import Pool, StoreError, listen
 from spendra_control_plane.stores.sql import statements
 
@@ -24,6 +25,7 @@ class Subscription:
     sidecar_id: str
     connection_id: UUID
     token_id: str
+    view: View
     version: int = 0
     closed: bool = False
     send_whole: bool = False

@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from spendra.snapshot import SCHEMA_VERSION, Manifest, segment_hash, sign
 from spendra_control_plane.snapshots.compile import compile_segments
 from spendra_control_plane.snapshots.floors import Floors
@@ -109,11 +107,9 @@ class Publisher:
             compiled_at_ms=time.time_ns() // 1_000_000,
             segments=hashes,
         )
-        raw, signature = sign(manifest, self._signing_key(org))
+        raw, signature = sign(
+            manifest, self.vault.signing_key(org["id"], org["signing_key_sealed"])
+        )
         await connection.execute(
             SQL["insert_snapshot"], org["id"], version, raw, signature, hashes, self.catalog_hash
         )
-
-    def _signing_key(self, org: Row) -> Ed25519PrivateKey:
-        raw = self.vault.unseal(org["id"], "signing_key", org["signing_key_sealed"])
-        return Ed25519PrivateKey.from_private_bytes(raw)

@@ -30,7 +30,7 @@ class Sidecars:
     pool: Pool
 
     async def connected(self, subscription: Subscription) -> None:
-        await self.pool.execute(SQL["connected"], *_identity(subscription))
+        await self.pool.execute(SQL["connected"], *_identity(subscription), subscription.token_id)
 
     async def disconnected(self, subscription: Subscription) -> None:
         """Never raises: a row left behind turns `disconnected` by its age."""

@@ -33,7 +33,7 @@ class Stream:
         self.feed.subscribe(subscription)
         try:
             await self.sidecars.connected(subscription)
-            held = await self.reader.held(subscription.org_id, have)
+            held = await self.reader.held(subscription.org_id, have, subscription.view)
             async for event in self._events(subscription, held):
                 yield event
         finally:
@@ -45,7 +45,9 @@ class Stream:
     async def _events(self, subscription: Subscription, held: Held) -> AsyncIterator[bytes]:
         version = 0
         while not subscription.closed:
-            published = await self.reader.newest(subscription.org_id, subscription.version)
+            published = await self.reader.newest(
+                subscription.org_id, subscription.version, subscription.view
+            )
             if published.version > version:
                 version = published.version
                 if subscription.send_whole:

@@ -2,9 +2,13 @@
 
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from spendra.sealing import derive_key, seal, unseal
 
 _PURPOSE: Final = b"spendra control plane secrets v1"
+SIGNING_KEY: Final = "signing_key"
+"""The purpose for which the key that signs an organization's snapshots is sealed."""
 
 
 class Vault:
@@ -19,6 +23,10 @@ class Vault:
     def unseal(self, org_id: str, purpose: str, sealed: bytes) -> bytes:
         """Raises SealError when it was changed, moved, or sealed under another master key."""
         return unseal(self._key, sealed, _context(org_id, purpose))
+
+    def signing_key(self, org_id: str, sealed: bytes) -> Ed25519PrivateKey:
+        """What the organization's snapshots are signed with."""
+        return Ed25519PrivateKey.from_private_bytes(self.unseal(org_id, SIGNING_KEY, sealed))
 
 
 def credential_of(provider: str) -> str:

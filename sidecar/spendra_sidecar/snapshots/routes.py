@@ -1,14 +1,13 @@
 """Provider routes as requests use them: the record, its row, and which models it serves."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import translate
 from urllib.parse import quote, urlsplit
 
 from spendra._hot import Principal
 from spendra.providers import COMPATIBLE, Match, Operation, Provider, own_operation, row
-from spendra.snapshot import RouteRecord, Selector
+from spendra.scopes import globs, selects
+from spendra.snapshot import RouteRecord
 
 Matcher = Callable[[str], object]
 
@@ -85,7 +84,7 @@ class Routes:
             "key": [principal.key_id],
             "environment": [principal.environment],
         }
-        found = [route for route in self._all if _selects(route.record.scope, facts)]
+        found = [route for route in self._all if selects(route.record.scope, facts)]
         found.sort(key=lambda route: not route.record.scope)
         names = tuple(route.name for route in found)
         part = self._parts.get(names)
@@ -129,11 +128,6 @@ class Routes:
         return own_operation(route.row.name, match.operation)
 
 
-def _selects(selector: Selector, facts: Selector) -> bool:
-    """Every dimension, by any one of its values."""
-    return all(set(facts.get(name, ())) & set(values) for name, values in selector.items())
-
-
 def filled(values: dict[str, str], model: str | None = None) -> dict[str, str]:
     """Values for places of a path, as they must be written there."""
     if model is None or "model" not in values:
@@ -164,4 +158,4 @@ def _any_of(patterns: Iterable[str]) -> Matcher:
         return lambda _: None
     if "*" in found:
         return lambda _: True
-    return re.compile("|".join(map(translate, found))).match
+    return globs(found).fullmatch

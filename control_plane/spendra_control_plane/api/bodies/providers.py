@@ -6,15 +6,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from spendra.providers import PROVIDERS, Provider, row
-from spendra.scopes import KEY_DIMENSIONS
 from spendra_control_plane.api.bodies.words import (
     Body,
     Globs,
+    KeySelector,
     RequestDollars,
     Word,
-    check_known,
 )
-from spendra_control_plane.authoring.selectors import read_selector
 
 
 def _base_url(written: str) -> str:
@@ -46,13 +44,6 @@ class FallbackBody(Body):
     model: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
-def _of_keys(written: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
-    for dimension in read_selector(written):
-        check_known(dimension, [*KEY_DIMENSIONS, "key", "environment"], "dimension")
-    return written
-
-
-KeySelector = Annotated[dict[str, str | list[str]], AfterValidator(_of_keys)]
 SecretName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
 ]

@@ -2,18 +2,30 @@
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
-from spendra_control_plane.api.bodies.words import Body, Moment, Name, Word
+from spendra_control_plane.api.bodies.words import (
+    Body,
+    Globs,
+    KeySelector,
+    Moment,
+    Name,
+    Word,
+)
 
 
 class NewSidecarToken(Body):
-    """`enrolment`: sidecars get a token of their own with it. `sidecar_id`: only that one's."""
+    """`enrolment`: sidecars get a token of their own with it. `sidecar_id`: only that one's.
+
+    `scope` and `providers`: what of the organization its sidecars hear of; left out: all of it.
+    """
 
     name: Name
     kind: Literal["sidecar", "enrolment"] = "sidecar"
     sidecar_id: Word | None = None
     expires_at: Moment | None = None
+    scope: KeySelector = Field(default_factory=dict)
+    providers: Globs | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

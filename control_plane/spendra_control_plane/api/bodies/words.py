@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from spendra.money import MAX_AMOUNT_NANOUSD, usd_to_nanousd
+from spendra.scopes import KEY_DIMENSIONS
 from spendra_control_plane.authoring.selectors import read_selector
 
 LARGEST_TOKENS = 2**31 - 1
@@ -87,6 +88,12 @@ def _globs(written: list[str]) -> list[str]:
     return written
 
 
+def _of_keys(written: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+    for dimension in read_selector(written):
+        check_known(dimension, [*KEY_DIMENSIONS, "key", "environment"], "dimension")
+    return written
+
+
 def _selector(written: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
     read_selector(written)
     return written
@@ -116,6 +123,8 @@ Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Tokens = Annotated[int, Field(gt=0, le=LARGEST_TOKENS)]
 ScopeSelector = Annotated[dict[str, str | list[str]], AfterValidator(_selector)]
+KeySelector = Annotated[dict[str, str | list[str]], AfterValidator(_of_keys)]
+"""Over what keys are bound to, themselves and their environment."""
 
 
 class Edit(Body):

@@ -10,6 +10,7 @@ from spendra_control_plane.api.exact import ExactRoute
 from spendra_control_plane.api.gates import InEnrolment, may
 from spendra_control_plane.api.paging import Paging
 from spendra_control_plane.api.plane import InPlane
+from spendra_control_plane.authoring.selectors import read_selector
 
 router = APIRouter(tags=["sidecars"], route_class=ExactRoute)
 
@@ -23,8 +24,9 @@ async def create_sidecar_token(
 ) -> dict[str, Any]:
     """`token` is in this answer and nowhere else."""
     draft = sidecar_tokens.Draft(
-        name=body.name, kind=body.kind, sidecar_id=body.sidecar_id, expires_at=body.expires_at
-    )
+        name=body.name, kind=body.kind, sidecar_id=body.sidecar_id, expires_at=body.expires_at,
+        scope=read_selector(body.scope), providers=body.providers,
+    )  # fmt: skip
     return await sidecar_tokens.create(plane.pool, org_id, draft)
 
 
@@ -41,6 +43,6 @@ async def revoke_sidecar_token(plane: InPlane, org_id: Writes, token_id: str) ->
 
 
 @router.post("/sidecar/v1/enrolments", status_code=201)
-async def enrol(plane: InPlane, org_id: InEnrolment, body: Enrolment) -> dict[str, Any]:
+async def enrol(plane: InPlane, by: InEnrolment, body: Enrolment) -> dict[str, Any]:
     """A token of the sidecar's own; the one that it had is revoked."""
-    return await sidecar_tokens.enrol(plane.pool, org_id, body.sidecar_id)
+    return await sidecar_tokens.enrol(plane.pool, by, body.sidecar_id)

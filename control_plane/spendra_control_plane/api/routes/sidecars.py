@@ -24,7 +24,10 @@ SidecarId = Annotated[str, Query(min_length=1, max_length=200)]
 
 @router.get("/v1/sidecars")
 async def list_sidecars(plane: InPlane, org_id: Reads, asked: Paging) -> dict[str, Any]:
-    """`state`: current, behind, refused or disconnected; `age_s` since it was last heard of."""
+    """`state`: current, behind, refused or disconnected; `age_s` since it was last heard of.
+
+    `scope` and `providers`: what its token lets it hear of.
+    """
     items = await plane.sidecars.page(org_id, asked.after(), asked.fetch)
     return asked.page(items, "id")
 
@@ -40,7 +43,7 @@ async def follow_snapshots(
     """
     caller.check(sidecar_id)
     stream = Stream(plane.feed, plane.reader, plane.sidecars, caller.token)
-    subscription = Subscription(caller.org_id, sidecar_id, uuid4(), caller.token_id)
+    subscription = Subscription(caller.org_id, sidecar_id, uuid4(), caller.token_id, caller.view)
     events = stream.events(subscription, have)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(events, media_type="text/event-stream", headers=headers)

@@ -1,8 +1,9 @@
 -- name: connected
-INSERT INTO spendra.sidecars AS known (org_id, id, connection_id, connected_at, last_seen_at)
-VALUES ($1, $2, $3, now(), now())
+INSERT INTO spendra.sidecars AS known
+    (org_id, id, connection_id, token_id, connected_at, last_seen_at)
+VALUES ($1, $2, $3, $4, now(), now())
 ON CONFLICT (org_id, id) DO UPDATE
-SET connection_id = excluded.connection_id, connected_at = now(), last_seen_at = now();
+SET connection_id = excluded.connection_id, token_id = excluded.token_id, connected_at = now(), last_seen_at = now();
 
 -- name: disconnected
 -- Only the stream that is still the newest of its sidecar may say so.
@@ -55,9 +56,14 @@ SELECT
     refused_count,
     error,
     connected_at,
-    last_seen_at
+    last_seen_at,
+    token_id,
+    tokens.scope,
+    tokens.providers
 FROM spendra.sidecars
 JOIN spendra.organizations ON organizations.id = sidecars.org_id
+LEFT JOIN spendra.sidecar_tokens AS tokens
+    ON tokens.org_id = sidecars.org_id AND tokens.id = token_id
 WHERE sidecars.org_id = $1 AND sidecars.id > $2
 ORDER BY sidecars.id
 LIMIT $3;

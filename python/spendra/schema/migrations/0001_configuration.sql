@@ -37,6 +37,10 @@ CREATE TABLE spendra.sidecar_tokens (
     kind text NOT NULL DEFAULT 'sidecar' CHECK (kind IN ('sidecar', 'enrolment')),
     -- The only sidecar that may use it; null: any.
     sidecar_id text,
+    -- What of the organization its sidecars hear of: keys that the selector selects, and routes by
+    -- their names' patterns; null: all of it.
+    scope jsonb NOT NULL DEFAULT '{}',
+    providers jsonb,
     created_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz,
     revoked_at timestamptz,
@@ -264,8 +268,9 @@ CREATE TABLE spendra.sidecars (
     refused_version bigint,
     refused_count bigint NOT NULL DEFAULT 0,
     error text,
-    -- The event stream it holds now, if any.
+    -- The event stream it holds now, if any, and the token that opened the last one.
     connection_id uuid,
+    token_id text,
     connected_at timestamptz,
     last_seen_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, id)
