@@ -23,7 +23,9 @@ import httpx
 import psutil
 
 from spendra_control_plane.stores.postgres import open_pool
+from spendra_control_plane.worker.retirement import Keeping, retire
 from spendra_control_plane.worker.rolling import roll_up
+from spendra_control_plane.worker.sealing import Sealer, horizon
 from tests.control_plane.running import (
     ControlPlane,
     Organization,
@@ -171,6 +173,23 @@ def _csv(plane: ControlPlane, api: httpx.Client) -> dict[str, Any]:
     return found
 
 
+async def _retire(url: str, org: str) -> dict[str, Any]:
+    """The oldest of the months leaves, once everything is sealed."""
+    pool = await open_pool(url, largest=2)
+    begun = time.perf_counter()
+    upto = await horizon(pool)
+    assert upto is not None
+    seals = await Sealer(pool).seal_all(org, upto)
+    sealed_s = time.perf_counter() - begun
+    begun = time.perf_counter()
+    await retire(url, Keeping(events=1, refusals=None))
+    retired_s = time.perf_counter() - begun
+    events = await pool.fetchval("SELECT sum(events) FROM spendra.retirements")
+    await pool.close()
+    sealed = {"seals": len(seals), "sealed_s": round(sealed_s)}
+    return {**sealed, "retired_events": events, "retired_s": round(retired_s, 1)}
+
+
 def _measure(plane: ControlPlane, org: Organization, events: int, log: Log) -> dict[str, Any]:
     url = plane.environ["SPENDRA_DATABASE_URL"]
     found = asyncio.run(_fill(url, org.id, events, log))
@@ -182,6 +201,8 @@ def _measure(plane: ControlPlane, org: Organization, events: int, log: Log) -> d
         found["pages"] = _pages(api)
         log("a month as CSV")
         found |= _csv(plane, api)
+    log("sealing, and the oldest month leaves")
+    found |= asyncio.run(_retire(url, org.id))
     return found
 
 

@@ -214,7 +214,7 @@ async def test_any_whole_hours_are_told_exactly_and_by_time(
         assert {k: v for k, v in costs(answer).items() if v} == hours
     days = org.get(f"/v1/spend?{SPAN}&by=day")["items"]
     assert sum(day["requests"] for day in days) == 40
-    assert len(days) == 4
+    assert len(days) == 5
 
 
 def by_hour(events: list[Event]) -> dict[str, int]:

@@ -29,6 +29,7 @@ async def state(pool: Pool, org_id: str) -> dict[str, Any]:
         "is_frozen": row["frozen_at"] is not None,
         "frozen_at": row["frozen_at"],
         "frozen_reason": row["frozen_reason"],
+        "kept_since": row["kept_since"],
     }
 
 

@@ -93,6 +93,7 @@ async def _organizations(connection: Connection, wanted: str | None, *, single: 
 def _report(verdict: Verdict) -> int:
     for name, chain in verdict.chains.items():
         sealed = f"{chain.rows} rows in {chain.seals} seals, {chain.unsealed} not sealed yet"
+        sealed += f", {chain.retired} no longer kept" if chain.retired else ""
         _say(f"{verdict.org_id} {name}: {sealed}, {_head(chain.head)}")
     for problem in verdict.problems:
         _say(f"{verdict.org_id} PROBLEM {problem}")

@@ -1,8 +1,8 @@
 """An export: a directory of JSON lines that can be verified without the database.
 
 `<chain>.jsonl` holds one canonical row to a line: its bytes without the newline are what was
-hashed. `seals.jsonl`, `accounts.jsonl` and `open.jsonl` are beside them, and `manifest.json`
-says what there is. Written in constant memory.
+hashed. `seals.jsonl`, `accounts.jsonl`, `open.jsonl` and `retired_seals.jsonl` are beside them,
+and `manifest.json` says what there is. Written in constant memory.
 """
 
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeVar
 import msgspec
 
 from spendra.chains import CHAINS, Seal
-from spendra_control_plane.record.rows import Account, Line, Open, Source
+from spendra_control_plane.record.rows import Account, Line, Open, Retired, RetiredSeal, Source
 
 FORMAT = "spendra export v1"
 _Form = TypeVar("_Form")
@@ -32,13 +32,15 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`rows` and `heads` by chain; a chain without seals has no head."""
+    """`rows` and `heads` by chain; a chain without seals has no head. `retired`: what is no longer
+    kept."""
 
     format: str
     org_id: str
     exported_at: str
     rows: dict[str, int]
     heads: dict[str, Head]
+    retired: Retired | None = None
 
 
 class ExportError(ValueError):
@@ -57,7 +59,9 @@ async def write(source: Source, directory: Path, exported_at: str) -> Manifest:
                 heads[chain] = Head(newest.number, newest.hash)
     await _write_all(source.accounts(), directory / "accounts.jsonl")
     await _write_all(source.open(), directory / "open.jsonl")
-    manifest = Manifest(FORMAT, source.org_id, exported_at, rows, heads)
+    await _write_all(source.retired_seals(), directory / "retired_seals.jsonl")
+    retired = await source.retired()
+    manifest = Manifest(FORMAT, source.org_id, exported_at, rows, heads, retired)
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
     (directory / "manifest.json").write_bytes(text + b"\n")
     return manifest
@@ -85,7 +89,7 @@ async def _write_seals(source: Source, chain: str, file: BinaryIO) -> Seal | Non
     return newest
 
 
-async def _write_all(items: AsyncIterator[Account] | AsyncIterator[Open], path: Path) -> None:
+async def _write_all(items: AsyncIterator[msgspec.Struct], path: Path) -> None:
     with path.open("wb") as file:
         async for item in items:
             file.write(msgspec.json.encode(item) + b"\n")
@@ -105,21 +109,26 @@ class Exported:
                 yield _line(chain, number, text.removesuffix(b"\n"))
 
     async def seals(self, chain: str) -> AsyncIterator[Seal]:
-        with self._open("seals.jsonl") as file:
-            for number, text in enumerate(file, 1):
-                found = _read(text, Seal, f"seals.jsonl, line {number}")
-                if found.chain == chain:
-                    yield found
+        async for found in self._all("seals.jsonl", Seal):
+            if found.chain == chain:
+                yield found
 
-    async def accounts(self) -> AsyncIterator[Account]:
-        with self._open("accounts.jsonl") as file:
-            for number, text in enumerate(file, 1):
-                yield _read(text, Account, f"accounts.jsonl, line {number}")
+    def accounts(self) -> AsyncIterator[Account]:
+        return self._all("accounts.jsonl", Account)
 
-    async def open(self) -> AsyncIterator[Open]:
-        with self._open("open.jsonl") as file:
+    def open(self) -> AsyncIterator[Open]:
+        return self._all("open.jsonl", Open)
+
+    async def retired(self) -> Retired | None:
+        return self.manifest.retired
+
+    def retired_seals(self) -> AsyncIterator[RetiredSeal]:
+        return self._all("retired_seals.jsonl", RetiredSeal)
+
+    async def _all(self, name: str, kind: type[_Form]) -> AsyncIterator[_Form]:
+        with self._open(name) as file:
             for number, text in enumerate(file, 1):
-                yield _read(text, Open, f"open.jsonl, line {number}")
+                yield _read(text, kind, f"{name}, line {number}")
 
     def _open(self, name: str) -> BinaryIO:
         try:

@@ -15,6 +15,7 @@ from uuid import UUID, uuid5
 from spendra._hot import PriceBook, Usage
 from spendra.scopes import globs
 from spendra_control_plane.authoring.amounts import amount
+from spendra_control_plane.reporting.kept import require_kept
 from spendra_control_plane.snapshots.moments import ms
 from spendra_control_plane.snapshots.prices import PriceRow, prices_segment
 from spendra_control_plane.stores.postgres import Pool, Row
@@ -95,6 +96,7 @@ async def rerate(
     pool: Pool, org_id: str, books: Books, wanted: Wanted, booked_by: str
 ) -> dict[str, Any]:
     """One page of attempts; all of its adjustments are booked, or none."""
+    await require_kept(pool, org_id, wanted.start)
     async with pool.acquire() as connection, connection.transaction():
         rows = await connection.fetch(
             SQL["events"], org_id, wanted.start, wanted.end, *(wanted.after or (None, None)), PAGE

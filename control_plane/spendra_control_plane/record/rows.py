@@ -25,11 +25,13 @@ class Line(NamedTuple):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """What an account shows. `settled_nanousd` is without the opening."""
+    """What an account shows. `settled_nanousd` is without the opening; `retired_nanousd`, a part of
+    it, is of events that are no longer kept."""
 
     account_id: str
     opening_nanousd: int
     settled_nanousd: int
+    retired_nanousd: int = 0
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -41,6 +43,26 @@ class Open(msgspec.Struct, frozen=True):
     account_ids: list[str]
 
 
+class Retired(msgspec.Struct, frozen=True):
+    """Months that are no longer kept: how many rows, what events came to, entries by account."""
+
+    kept_since: str
+    events: int
+    entries: int
+    cost_nanousd: int
+    amounts: dict[str, int]
+
+
+class RetiredSeal(msgspec.Struct, frozen=True):
+    """A seal some of whose rows are no longer kept. `leaves`: the leaf hashes (hex) of all of them,
+    in order; empty where none is kept."""
+
+    chain: str
+    number: int
+    rows: int
+    leaves: str
+
+
 class Source(Protocol):
     """The record of one organization in one instant. Lines come by batch, then by key."""
 
@@ -50,6 +72,8 @@ class Source(Protocol):
     def seals(self, chain: str) -> AsyncIterator[Seal]: ...
     def accounts(self) -> AsyncIterator[Account]: ...
     def open(self) -> AsyncIterator[Open]: ...
+    async def retired(self) -> Retired | None: ...
+    def retired_seals(self) -> AsyncIterator[RetiredSeal]: ...
 
 
 class Live:
@@ -86,6 +110,17 @@ class Live:
             for row in rows:
                 yield Open(**dict(row.items()))
             last = rows[-1]["reservation_id"]
+
+    async def retired(self) -> Retired | None:
+        row = await self._connection.fetchrow(SQL["retired"], self.org_id)
+        return Retired(**dict(row.items())) if row else None
+
+    async def retired_seals(self) -> AsyncIterator[RetiredSeal]:
+        last: tuple[str, int] = ("", 0)
+        while rows := await self._connection.fetch(SQL["retired_seals"], self.org_id, *last, _PAGE):
+            for row in rows:
+                yield RetiredSeal(**dict(row.items()))
+            last = (rows[-1]["chain"], rows[-1]["number"])
 
 
 async def head(connection: Connection, org_id: str, chain: str) -> Seal | None:

@@ -2,7 +2,7 @@
 
 -- name: schema
 CREATE TABLE events (
-    reservation TEXT, outcome TEXT, cost INTEGER, reserved INTEGER, batch INTEGER);
+    reservation TEXT, outcome TEXT, cost INTEGER, at_the_edge INTEGER, batch INTEGER);
 CREATE TABLE spends (reservation TEXT, expense INTEGER, payable INTEGER, batch INTEGER);
 CREATE TABLE booked (account TEXT PRIMARY KEY, nanousd INTEGER NOT NULL);
 CREATE TABLE opened (reservation TEXT);
@@ -27,7 +27,7 @@ WHERE outcome <> 'posted' AND cost <> 0 ORDER BY batch LIMIT 1;
 SELECT e.reservation, 'cost ' || e.cost || ', expensed ' || coalesce(sum(s.expense), 0)
     || ', payable ' || coalesce(sum(s.payable), 0)
 FROM events e LEFT JOIN spends s ON s.reservation = e.reservation
-WHERE e.outcome = 'posted'
+WHERE e.outcome = 'posted' AND NOT e.at_the_edge
 GROUP BY e.reservation, e.cost
 HAVING coalesce(sum(s.expense), 0) <> e.cost OR coalesce(sum(s.payable), 0) <> -e.cost
     OR count(s.batch) <> 2

@@ -5,15 +5,19 @@ from dataclasses import dataclass, field
 
 from spendra.chains import CHAINS, Seal, first_difference, is_sound, leaf_hash, root
 from spendra_control_plane.record.export import Head
-from spendra_control_plane.record.rows import Line, Source
+from spendra_control_plane.record.rows import Line, RetiredSeal, Source
 from spendra_control_plane.record.tally import Tally
 
 
 @dataclass
 class Chain:
-    """What was seen of one chain. `unsealed`: rows that came after the newest seal."""
+    """What was seen of one chain. `unsealed`: rows that came after the newest seal.
+
+    `retired`: sealed rows that are no longer kept.
+    """
 
     rows: int = 0
+    retired: int = 0
     unsealed: int = 0
     seals: int = 0
     head: Head | None = None
@@ -31,9 +35,12 @@ class Verdict:
 async def verify(source: Source, noted: Mapping[str, Head] | None = None) -> Verdict:
     """`noted`: heads that were written down elsewhere; a chain must still contain each."""
     verdict = Verdict(source.org_id)
-    with Tally() as tally:
+    retired: dict[str, dict[int, RetiredSeal]] = {chain: {} for chain in CHAINS}
+    async for seal in source.retired_seals():
+        retired[seal.chain][seal.number] = seal
+    with Tally(await source.retired()) as tally:
         for chain in CHAINS:
-            checked = _Checked(source, chain, tally, (noted or {}).get(chain))
+            checked = _Checked(source, chain, tally, (noted or {}).get(chain), retired[chain])
             verdict.chains[chain] = await checked.run()
             verdict.problems += checked.problems
         async for reservation in source.open():
@@ -44,11 +51,19 @@ async def verify(source: Source, noted: Mapping[str, Head] | None = None) -> Ver
     return verdict
 
 
+def _split(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
 class _Checked:
     """One chain: its seals and its rows, walked side by side."""
 
-    def __init__(self, source: Source, chain: str, tally: Tally, noted: Head | None) -> None:
+    def __init__(
+        self, source: Source, chain: str, tally: Tally, noted: Head | None,
+        retired: Mapping[int, RetiredSeal],
+    ) -> None:  # fmt: skip
         self._source, self._chain, self._tally, self._noted = source, chain, tally, noted
+        self._retired = retired
         self._seen = Chain()
         self._waiting: Line | None = None
         self.problems: list[str] = []
@@ -92,11 +107,32 @@ class _Checked:
             self._say(f"seal {seal.number} is not the one that was noted")
 
     def _check_rows(self, seal: Seal, lines: list[Line]) -> None:
+        gone = self._retired.get(seal.number)
+        if gone is not None:
+            self._check_kept(seal, gone, lines)
+            return
         texts = [line.text for line in lines]
         if len(texts) == seal.rows and root(map(leaf_hash, texts)).hex() == seal.root:
             return
         where = first_difference(seal.marks, [line.key for line in lines], texts)
         self._say(f"seal {seal.number}: {where or 'its root is not that of its rows'}")
+
+    def _check_kept(self, seal: Seal, gone: RetiredSeal, lines: list[Line]) -> None:
+        """Of the others the leaves are known, and the root proves those."""
+        self._seen.retired += gone.rows
+        if len(lines) + gone.rows != seal.rows:
+            kept, sealed = f"{len(lines)} rows are there", f"{seal.rows} were sealed"
+            self._say(f"seal {seal.number}: {kept}, {gone.rows} are retired, and {sealed}")
+            return
+        leaves = [bytes.fromhex(leaf) for leaf in _split(gone.leaves, 64)]
+        if lines and root(leaves).hex() != seal.root:
+            self._say(f"seal {seal.number}: its root is not that of the leaves that were kept")
+            return
+        known = iter(leaves)
+        for line in lines:
+            if leaf_hash(line.text) not in known:
+                self._say(f"seal {seal.number}: row {line.key} was changed, added or moved")
+                return
 
     def _check_noted(self) -> None:
         noted, head = self._noted, self._seen.head

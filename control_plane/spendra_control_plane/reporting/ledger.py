@@ -11,6 +11,7 @@ from spendra.snapshot import Selector
 from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.reporting import rollups
 from spendra_control_plane.reporting.decisions import amounts, budgets_of, usage
+from spendra_control_plane.reporting.kept import require_kept
 from spendra_control_plane.stores.postgres import Connection, Pool, Row
 from spendra_control_plane.stores.sql import statements
 
@@ -41,6 +42,7 @@ class Question:
 
 async def page(pool: Pool, seen: Seen, question: Question, limit: int) -> list[dict[str, Any]]:
     org_id = seen.org_id
+    await require_kept(pool, org_id, question.start)
     async with pool.acquire() as connection:
         rows = await _rows(connection, seen, question, limit)
         entries = await _entries(connection, org_id, rows)

@@ -20,6 +20,7 @@ from spendra.scopes import LABEL_PREFIX, globs
 from spendra.snapshot import BudgetRecord, Rules, Selector
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.refusals import refuse_invalid
+from spendra_control_plane.reporting.kept import require_kept
 from spendra_control_plane.snapshots.moments import ms
 from spendra_control_plane.stores.postgres import Pool, Row
 from spendra_control_plane.stores.sql import statements
@@ -49,6 +50,7 @@ async def replay(
     pool: Pool, org_id: str, proposed: Proposed, start: datetime, end: datetime
 ) -> dict[str, Any]:
     """Half-open in time."""
+    await require_kept(pool, org_id, start)
     judge = _Policy(proposed.rules) if proposed.rules else _Budget(proposed.budget)
     told = _Told()
     async for event in _events(pool, org_id, proposed.selector, start, end):

@@ -9,6 +9,7 @@ import msgspec
 from spendra_control_plane.configuration import read_master_key
 from spendra_control_plane.notices.mail import Mailer, read_mailer
 from spendra_control_plane.worker.notifying import Patience
+from spendra_control_plane.worker.retirement import Keeping
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class Config(msgspec.Struct, frozen=True):
     patience: Patience
     job_lease: timedelta
     metrics_token: str
+    keeping: Keeping
 
 
 def load(env: Mapping[str, str] = os.environ) -> Config:
@@ -48,7 +50,16 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
         ),
         job_lease=timedelta(seconds=_whole(env, "SPENDRA_JOB_LEASE_S", 30, least=1)),
         metrics_token=env.get("SPENDRA_METRICS_TOKEN", ""),
+        keeping=Keeping(
+            _months(env, "SPENDRA_KEEP_MONTHS", least=13),
+            _months(env, "SPENDRA_KEEP_REFUSALS_MONTHS", least=1),
+        ),
     )
+
+
+def _months(env: Mapping[str, str], name: str, *, least: int) -> int | None:
+    """None where nothing is said."""
+    return _whole(env, name, least, least=least) if env.get(name) else None
 
 
 def _mailer(env: Mapping[str, str]) -> Mailer | None:

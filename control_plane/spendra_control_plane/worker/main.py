@@ -17,11 +17,13 @@ from spendra_control_plane.worker.holds import open_client
 from spendra_control_plane.worker.jobs import Jobs
 from spendra_control_plane.worker.metrics import Metrics
 from spendra_control_plane.worker.notifying import DELIVER, Postman
-from spendra_control_plane.worker.rounds import Rounds
+from spendra_control_plane.worker.retirement import Retirement
+from spendra_control_plane.worker.rounds import Every, Rounds
 
 _EXIT_CONFIG = 64
 _EXIT_UNAVAILABLE = 69
 _EVERY_S = 2.0
+_RETIRE_EVERY_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -71,8 +73,10 @@ async def _work(config: Config, pool: Pool, jobs: Jobs, metrics: Metrics) -> Non
         pool, client, metrics, jobs,
         lost_after_s=config.lost_after_s, audit_every_s=config.audit_every_s,
     )  # fmt: skip
+    retirement = Retirement(config.database_url, config.keeping)
     async with _sending(config, pool, jobs, metrics):
-        await _until_stopped(rounds)
+        await _until_stopped(rounds, retirement)
+    await retirement.stop()
     await client.aclose()
 
 
@@ -94,12 +98,14 @@ async def _sending(config: Config, pool: Pool, jobs: Jobs, metrics: Metrics) -> 
     await sender.aclose()
 
 
-async def _until_stopped(rounds: Rounds) -> None:
-    stop = asyncio.Event()
+async def _until_stopped(rounds: Rounds, retirement: Retirement) -> None:
+    stop, hourly = asyncio.Event(), Every(_RETIRE_EVERY_S)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     while not stop.is_set():
         await rounds.run()
+        if hourly.is_due():
+            retirement.begin()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_EVERY_S):
                 await stop.wait()

@@ -8,7 +8,7 @@ WITH held AS (
     FROM spendra.reservations r CROSS JOIN LATERAL unnest(r.account_ids) AS named(account_id)
     WHERE r.org_id = $1 GROUP BY 1
 ), taken AS (
-    SELECT a.account_id, a.budget_id, a.window_start, a.window_end,
+    SELECT a.account_id, a.budget_id, a.window_start, a.window_end, a.retired_overrun_nanousd,
            a.opening_nanousd + a.joined_nanousd AS opening_nanousd,
            a.opening_nanousd + a.settled_nanousd + coalesce((
                SELECT sum(m.settled_nanousd) FROM spendra.account_movements m
@@ -31,9 +31,9 @@ WITH held AS (
 SELECT c.account_id AS subject, c.settled::bigint AS settled_nanousd, c.held::bigint AS held_nanousd,
     c.now_nanousd AS limit_nanousd,
     greatest(c.highest_nanousd, c.now_nanousd, c.opening_nanousd) AS highest_nanousd,
-    coalesce((
+    (c.retired_overrun_nanousd + coalesce((
         SELECT sum(e.overrun_nanousd) FROM spendra.spend_events e
-        WHERE e.org_id = $1 AND c.account_id = ANY (e.account_ids)), 0)::bigint AS overrun_nanousd,
+        WHERE e.org_id = $1 AND c.account_id = ANY (e.account_ids)), 0))::bigint AS overrun_nanousd,
     coalesce((
         SELECT sum(greatest(d.amount_nanousd, 0)) FROM spendra.adjustments d
         WHERE d.org_id = $1 AND c.account_id = ANY (d.account_ids)), 0)::bigint AS adjusted_nanousd
@@ -61,13 +61,15 @@ FROM spendra.ledger_entries l WHERE l.org_id = $1 AND l.booked_at >= $2
 GROUP BY l.batch_id, l.kind HAVING sum(l.amount_nanousd) <> 0;
 
 -- name: event_without_its_entries
--- A posted reservation has one expense of its cost against one payable of the same.
+-- A posted reservation has one expense of its cost against one payable of the same. The entries of
+-- the first events that are kept may have gone with the month before: clocks differ a little.
 SELECT e.reservation_id::text AS subject, e.cost_nanousd, count(l.entry_id) AS entries,
     coalesce(sum(l.amount_nanousd) FILTER (WHERE l.account LIKE 'expense:%'), 0)::bigint AS expense_nanousd
 FROM spendra.spend_events e
 LEFT JOIN spendra.ledger_entries l ON l.org_id = $1 AND l.decision_id = e.decision_id
     AND l.reservation_id = e.reservation_id AND l.kind = 'spend'
 WHERE e.org_id = $1 AND e.settled_at >= $2 AND e.outcome = 'posted'
+    AND e.reserved_at >= spendra.kept_since($1) + interval '1 hour'
 GROUP BY e.reservation_id, e.cost_nanousd
 HAVING count(l.entry_id) <> 2
     OR sum(l.amount_nanousd) FILTER (WHERE l.account LIKE 'expense:%') IS DISTINCT FROM e.cost_nanousd::numeric;
@@ -75,7 +77,8 @@ HAVING count(l.entry_id) <> 2
 -- name: entry_without_its_event
 SELECT l.reservation_id::text AS subject, l.batch_id::text AS batch, l.account, l.amount_nanousd
 FROM spendra.ledger_entries l
-WHERE l.org_id = $1 AND l.booked_at >= $2 AND l.kind = 'spend' AND NOT EXISTS (
+WHERE l.org_id = $1 AND l.booked_at >= $2 AND l.kind = 'spend'
+    AND l.reserved_at >= spendra.kept_since($1) AND NOT EXISTS (
     SELECT FROM spendra.spend_events e
     WHERE e.org_id = $1 AND e.reservation_id = l.reservation_id AND e.outcome = 'posted');
 
@@ -111,7 +114,7 @@ WITH booked AS (
     FROM spendra.adjustments d CROSS JOIN LATERAL unnest(d.account_ids) AS named(account_id)
     WHERE d.org_id = $1 GROUP BY 1
 ), shown AS (
-    SELECT a.account_id, (a.settled_nanousd + coalesce((
+    SELECT a.account_id, (a.settled_nanousd - a.retired_nanousd + coalesce((
                SELECT sum(m.settled_nanousd) FROM spendra.account_movements m
                WHERE m.org_id = $1 AND m.account_id = a.account_id), 0))::bigint AS nanousd
     FROM spendra.accounts a WHERE a.org_id = $1 AND a.window_start >= $2
@@ -132,7 +135,9 @@ GROUP BY named.account_id;
 -- What the books say is held, against the open reservations.
 SELECT 'encumbrance:held' AS subject, booked.entries_nanousd, held.open_nanousd
 FROM (SELECT coalesce(sum(l.amount_nanousd), 0)::bigint AS entries_nanousd
-      FROM spendra.ledger_entries l WHERE l.org_id = $1 AND l.account = 'encumbrance:held') booked,
+      FROM (SELECT org_id, account, amount_nanousd FROM spendra.ledger_entries
+            UNION ALL SELECT org_id, account, amount_nanousd FROM spendra.retired_entries) l
+      WHERE l.org_id = $1 AND l.account = 'encumbrance:held') booked,
      (SELECT coalesce(sum(r.reserved_nanousd), 0)::bigint AS open_nanousd
       FROM spendra.reservations r WHERE r.org_id = $1) held
 WHERE booked.entries_nanousd <> held.open_nanousd AND $2::timestamptz <= '1970-01-01';
@@ -141,9 +146,13 @@ WHERE booked.entries_nanousd <> held.open_nanousd AND $2::timestamptz <= '1970-0
 -- Everything expensed, against everything that events and adjustments say.
 SELECT 'expense' AS subject, booked.entries_nanousd, events.events_nanousd, adjusted.adjusted_nanousd
 FROM (SELECT coalesce(sum(l.amount_nanousd), 0)::bigint AS entries_nanousd
-      FROM spendra.ledger_entries l WHERE l.org_id = $1 AND l.account LIKE 'expense:%') booked,
+      FROM (SELECT org_id, account, amount_nanousd FROM spendra.ledger_entries
+            UNION ALL SELECT org_id, account, amount_nanousd FROM spendra.retired_entries) l
+      WHERE l.org_id = $1 AND l.account LIKE 'expense:%') booked,
      (SELECT coalesce(sum(e.cost_nanousd), 0)::bigint AS events_nanousd
-      FROM spendra.spend_events e WHERE e.org_id = $1 AND e.outcome = 'posted') events,
+      FROM (SELECT org_id, outcome, cost_nanousd FROM spendra.spend_events
+            UNION ALL SELECT org_id, 'posted', cost_nanousd FROM spendra.retirements) e
+      WHERE e.org_id = $1 AND e.outcome = 'posted') events,
      (SELECT coalesce(sum(d.amount_nanousd), 0)::bigint AS adjusted_nanousd
       FROM spendra.adjustments d WHERE d.org_id = $1) adjusted
 WHERE booked.entries_nanousd <> events.events_nanousd + adjusted.adjusted_nanousd

@@ -7,9 +7,9 @@ SELECT a.account_id, (a.opening_nanousd + a.settled_nanousd + coalesce((
     coalesce((
         SELECT sum(r.reserved_nanousd) FROM spendra.reservations r
         WHERE r.org_id = $1 AND a.account_id = ANY (r.account_ids)), 0)::bigint AS held_nanousd,
-    coalesce((
+    (a.retired_overrun_nanousd + coalesce((
         SELECT sum(e.overrun_nanousd) FROM spendra.spend_events e
-        WHERE e.org_id = $1 AND a.account_id = ANY (e.account_ids)), 0)::bigint AS overrun_nanousd
+        WHERE e.org_id = $1 AND a.account_id = ANY (e.account_ids)), 0))::bigint AS overrun_nanousd
 FROM spendra.accounts a WHERE a.org_id = $1 AND a.account_id = ANY ($2::text[]);
 
 -- name: booked

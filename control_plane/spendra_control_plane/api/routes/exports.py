@@ -10,6 +10,7 @@ from spendra_control_plane.api.gates import within
 from spendra_control_plane.api.plane import InPlane
 from spendra_control_plane.api.questions import Asks
 from spendra_control_plane.reporting import exports
+from spendra_control_plane.reporting.kept import require_kept
 
 router = APIRouter(prefix="/v1", tags=["exports"])
 
@@ -25,6 +26,7 @@ async def export_csv(
     plane: InPlane, seen: Sees, columns: Literal["finance", "focus"], asks: Asks
 ) -> StreamingResponse:
     """Oldest first, half-open in time by when the money was reserved."""
+    await require_kept(plane.pool, seen.org_id, asks.start)
     lines = exports.rows(plane.pool, seen, asks, _COLUMNS[columns])
     headers = {"content-disposition": f'attachment; filename="spendra-{columns}.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=headers)

@@ -67,7 +67,7 @@ SELECT greatest(
     (SELECT coalesce(max(batch_id), 0) FROM spendra.audit WHERE org_id = $1));
 
 -- name: accounts
-SELECT a.account_id, a.opening_nanousd, (a.settled_nanousd + coalesce((
+SELECT a.account_id, a.opening_nanousd, a.retired_nanousd, (a.settled_nanousd + coalesce((
         SELECT sum(m.settled_nanousd) FROM spendra.account_movements m
         WHERE m.org_id = $1 AND m.account_id = a.account_id), 0))::bigint AS settled_nanousd
 FROM spendra.accounts a WHERE a.org_id = $1 AND a.account_id > $2 ORDER BY a.account_id LIMIT $3;
@@ -79,3 +79,17 @@ WHERE org_id = $1 AND reservation_id > $2::text::uuid ORDER BY reservation_id LI
 
 -- name: organizations
 SELECT id FROM spendra.organizations ORDER BY id;
+
+-- name: retired
+-- Null: everything is kept.
+SELECT to_jsonb(spendra.kept_since($1)) #>> '{}' AS kept_since,
+    sum(events)::bigint AS events, sum(entries)::bigint AS entries,
+    sum(cost_nanousd)::bigint AS cost_nanousd,
+    (SELECT coalesce(jsonb_object_agg(account, amount_nanousd), '{}') FROM spendra.retired_entries
+     WHERE org_id = $1) AS amounts
+FROM spendra.retirements WHERE org_id = $1 HAVING count(*) > 0;
+
+-- name: retired_seals
+SELECT chain, number, rows, coalesce(encode(leaves, 'hex'), '') AS leaves
+FROM spendra.retired_seals WHERE org_id = $1 AND (chain, number) > ($2, $3)
+ORDER BY chain, number LIMIT $4;

@@ -31,7 +31,8 @@ SELECT default_output_tokens FROM spendra.organizations WHERE id = $1;
 SELECT spendra.freeze($1, $2, $3);
 
 -- name: freeze_state
-SELECT name, frozen_at, frozen_reason FROM spendra.organizations WHERE id = $1;
+SELECT name, frozen_at, frozen_reason, nullif(spendra.kept_since(id), '-infinity') AS kept_since
+FROM spendra.organizations WHERE id = $1;
 
 -- name: a_secret
 SELECT id, key_pepper_sealed FROM spendra.organizations ORDER BY created_at LIMIT 1;

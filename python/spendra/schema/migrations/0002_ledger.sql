@@ -11,7 +11,8 @@ CREATE TABLE spendra.generations (
 );
 
 -- A budget in one window of its period. `settled_nanousd` is the total of the movements that the
--- worker has folded in; rows of account_movements come on top of it.
+-- worker has folded in; rows of account_movements come on top of it. `retired_nanousd`, a part of
+-- that, and its overrun are of events that are no longer kept.
 CREATE TABLE spendra.accounts (
     org_id           text NOT NULL,
     account_id       text NOT NULL,
@@ -21,6 +22,8 @@ CREATE TABLE spendra.accounts (
     opening_nanousd  bigint NOT NULL DEFAULT 0,
     joined_nanousd   bigint NOT NULL DEFAULT 0, -- held by what was in flight when it was opened
     settled_nanousd  bigint NOT NULL DEFAULT 0,
+    retired_nanousd          bigint NOT NULL DEFAULT 0,
+    retired_overrun_nanousd  bigint NOT NULL DEFAULT 0,
     opened_at        timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (org_id, account_id)
 );
