@@ -184,7 +184,7 @@ async def _retire(url: str, org: str) -> dict[str, Any]:
     begun = time.perf_counter()
     await retire(url, Keeping(events=1, refusals=None))
     retired_s = time.perf_counter() - begun
-    events = await pool.fetchval("SELECT sum(events) FROM spendra.retirements")
+    events = await pool.fetchval("SELECT sum(events)::bigint FROM spendra.retirements")
     await pool.close()
     sealed = {"seals": len(seals), "sealed_s": round(sealed_s)}
     return {**sealed, "retired_events": events, "retired_s": round(retired_s, 1)}
