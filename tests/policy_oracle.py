@@ -138,10 +138,7 @@ class Oracle:
                 yield from self._deny(who, "tools_deny", rules.get("tools_deny"), tool)
             for tool in self._tools():
                 yield from self._allow(who, "tools_allow", rules.get("tools_allow"), tool)
-            for label in rules.get("required_labels") or []:
-                if f"label:{label}" not in self.facts:
-                    self._speak(who, "required_labels", "refuse")
-                    yield "label_missing"
+            yield from self._labels(who, rules)
             environments = rules.get("environments_allow")
             yield from self._allow(who, "environments_allow", environments, self.key["environment"])
             if who in self.case.get("closed", []):
@@ -151,6 +148,15 @@ class Oracle:
                 if (most := rules.get(rule)) is not None:
                     self._speak(who, rule, "limit")
                     self.outcome["limits"].append([rule, who, most])
+
+    def _labels(self, who: str, rules: Json) -> Iterator[str]:
+        for label in rules.get("required_labels") or []:
+            if f"label:{label}" not in self.facts:
+                self._speak(who, "required_labels", "refuse")
+                yield "label_missing"
+        for label, globs in sorted((rules.get("labels_allow") or {}).items()):
+            for value in self.facts.get(f"label:{label}", []):
+                yield from self._allow(who, "labels_allow", globs, value)
 
     def _tools(self) -> Iterator[str]:
         """Those of the caller's by their own name, those of the provider's by their kind."""

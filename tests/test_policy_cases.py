@@ -155,6 +155,9 @@ RULES = st.fixed_dictionaries(
         "required_labels": optional(
             st.lists(st.sampled_from(["feature", "size", "run"]), max_size=2)
         ),
+        "labels_allow": optional(
+            st.dictionaries(st.sampled_from(["feature", "size"]), GLOBS, max_size=2)
+        ),
         "max_input_tokens": COUNTS,
         "max_output_tokens": COUNTS,
         "max_request_nanousd": AMOUNTS,

@@ -127,7 +127,9 @@ class Hours(_Wire, frozen=True):
 
 
 class Rules(_Wire, frozen=True):
-    """What a policy says. None: this policy says nothing about it. Lists are globs (`*`, `?`)."""
+    """What a policy says. None: this policy says nothing about it. Lists are globs (`*`, `?`);
+    `labels_allow` has one for each label, by its name.
+    """
 
     models_allow: list[str] | None = None
     models_deny: list[str] | None = None
@@ -136,6 +138,7 @@ class Rules(_Wire, frozen=True):
     tools_allow: list[str] | None = None
     tools_deny: list[str] | None = None
     required_labels: list[str] | None = None
+    labels_allow: dict[str, list[str]] | None = None
     max_input_tokens: int | None = None
     max_output_tokens: int | None = None
     max_request_nanousd: int | None = None

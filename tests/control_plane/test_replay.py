@@ -50,6 +50,7 @@ async def past(books: Books, budget: str) -> Books:
         ({"providers_deny": ["openai"]}, 3, 350, "provider_not_allowed"),
         ({"required_labels": ["feature"]}, 0, 0, None),
         ({"required_labels": ["owner"]}, 3, 350, "label_missing"),
+        ({"labels_allow": {"feature": ["nothing"], "owner": ["x"]}}, 3, 350, "label_not_allowed"),
         ({"max_request_usd": "0.0000002"}, 0, 0, None),
         ({"max_request_usd": "0.000000199"}, 1, 200, "request_too_expensive"),
         ({"requests_per_minute": 2}, 1, 50, "rate_limited"),

@@ -177,6 +177,8 @@ def _checks(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
     if hours is not None:
         yield "outside_hours", lambda event: not is_open(hours, _at_ms(event))
     yield "label_missing", lambda event: not labels <= event["facts"].keys()
+    for name, values in (rules.labels_allow or {}).items():
+        yield "label_not_allowed", _label(LABEL_PREFIX + name, globs(values))
     for code, column, most in (
         ("input_too_large", "input_tokens", rules.max_input_tokens),
         ("request_too_expensive", "reserved_nanousd", rules.max_request_nanousd),
@@ -192,6 +194,10 @@ def _list(listed: re.Pattern[str], name: str, *, denies: bool) -> Callable[[Row]
         return any(listed.fullmatch(value) for value in values) == denies
 
     return refuses
+
+
+def _label(name: str, allowed: re.Pattern[str]) -> Callable[[Row], bool]:
+    return lambda event: not all(map(allowed.fullmatch, event["facts"].get(name, [])))
 
 
 def _above(column: str, most: int) -> Callable[[Row], bool]:

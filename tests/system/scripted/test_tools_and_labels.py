@@ -51,5 +51,24 @@ def test_a_label_that_is_required_must_be_there(
     assert refusal(answer) == code, answer.text
 
 
+@pytest.mark.parametrize(
+    ("labels", "code"),
+    [
+        ("feature=search", None),
+        ("feature=content-12", None),
+        ("team=web", None),
+        ("feature=Search", "label_not_allowed"),
+        ("feature=content-12,size=huge", "label_not_allowed"),
+    ],
+)
+def test_a_label_has_one_of_its_values(product: Product, labels: str, code: str | None) -> None:
+    route = product.route("openai", said(chat("gpt-4o-mini", tokens(10, 5))))
+    values = {"feature": ["search", "content-*"], "size": ["small"]}
+    at = product.project(rules={"labels_allow": values})
+    headers = {"x-spendra-labels": labels}
+    answer = product.post(f"/v1/{route}/chat/completions", CHAT, at, **headers)
+    assert refusal(answer) == code, answer.text
+
+
 def refusal(answer: Any) -> str | None:
     return None if answer.status_code == 200 else answer.json()["error"]["code"]

@@ -57,6 +57,7 @@ class RulesBody(Body):
     tools_allow: Globs | None = None
     tools_deny: Globs | None = None
     required_labels: Globs | None = None
+    labels_allow: Annotated[dict[Word, Globs], Field(min_length=1, max_length=100)] | None = None
     max_input_tokens: Tokens | None = None
     max_output_tokens: Tokens | None = None
     max_request_usd: RequestDollars | None = None

@@ -84,11 +84,11 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The model asked for: the body's, else the one in the path.
-    pub fn has_label(&self, name: &str) -> bool {
-        self.labels.contains_key(name)
+    pub fn label(&self, name: &str) -> Option<&'a str> {
+        self.labels.get(name).copied()
     }
 
+    /// The model asked for: the body's, else the one in the path.
     pub fn model(&self) -> Option<&'a str> {
         let slot = FIXED.iter().position(|name| *name == "model")?;
         self.fixed.get(slot)?.first().copied()

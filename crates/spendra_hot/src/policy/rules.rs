@@ -71,10 +71,23 @@ impl Decision {
 
     pub(super) fn hear_labels(&mut self, policy: &Policy, facts: &Facts<'_>) {
         for label in &policy.rules.required_labels {
-            if !facts.has_label(label) {
+            if facts.label(label).is_none() {
                 let detail = format!("the label {label:?} is missing; {} asks for it", policy.id);
                 self.refuse("label_missing", &policy.id, "required_labels", &detail);
             }
+        }
+        for (label, values) in &policy.rules.labels_allow {
+            let Some(value) = facts.label(label) else {
+                continue;
+            };
+            let list = List {
+                rule: "labels_allow",
+                code: "label_not_allowed",
+                what: "label",
+                globs: Some(values),
+            };
+            let named: Arc<str> = format!("{label}={value}").into();
+            self.allow_matching(&policy.id, &list, values.matching(value), &named);
         }
     }
 
@@ -167,23 +180,31 @@ impl Decision {
     }
 
     fn allow_only(&mut self, speaker: &Arc<str>, list: &List<'_>, name: &Arc<str>) {
-        match list.globs.map(|globs| globs.matching(name)) {
-            None => {}
-            Some(Some(pattern)) => {
-                let detail = Detail::Named {
-                    what: list.what,
-                    name: name.clone(),
-                    pattern: pattern.clone(),
-                };
-                self.allow(speaker, list.rule, detail);
-            }
-            Some(None) => {
-                let detail = format!(
-                    "{} {name:?} is not among those that {speaker} allows",
-                    list.what
-                );
-                self.refuse(list.code, speaker, list.rule, &detail);
-            }
+        if let Some(globs) = list.globs {
+            self.allow_matching(speaker, list, globs.matching(name), name);
+        }
+    }
+
+    fn allow_matching(
+        &mut self,
+        speaker: &Arc<str>,
+        list: &List<'_>,
+        pattern: Option<&Arc<str>>,
+        name: &Arc<str>,
+    ) {
+        if let Some(pattern) = pattern {
+            let detail = Detail::Named {
+                what: list.what,
+                name: name.clone(),
+                pattern: pattern.clone(),
+            };
+            self.allow(speaker, list.rule, detail);
+        } else {
+            let detail = format!(
+                "{} {name:?} is not among those that {speaker} allows",
+                list.what
+            );
+            self.refuse(list.code, speaker, list.rule, &detail);
         }
     }
 }

@@ -108,6 +108,8 @@ pub(super) struct RulesRecord {
     pub tools_allow: Option<Vec<String>>,
     pub tools_deny: Option<Vec<String>>,
     pub required_labels: Option<Vec<String>>,
+    /// Label to the values that it may have.
+    pub labels_allow: Option<BTreeMap<String, Vec<String>>>,
     pub max_input_tokens: Option<u64>,
     pub max_output_tokens: Option<u64>,
     pub max_request_nanousd: Option<u64>,

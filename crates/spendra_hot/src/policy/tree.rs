@@ -32,6 +32,7 @@ pub(super) struct Rules {
     pub tools_allow: Option<Globs>,
     pub tools_deny: Option<Globs>,
     pub required_labels: Vec<String>,
+    pub labels_allow: Vec<(String, Globs)>,
     pub max_input_tokens: Option<u64>,
     pub max_output_tokens: Option<u64>,
     pub max_request_nanousd: Option<u64>,
@@ -102,6 +103,12 @@ impl Rules {
             tools_allow: globs(&record.tools_allow),
             tools_deny: globs(&record.tools_deny),
             required_labels: record.required_labels.clone().unwrap_or_default(),
+            labels_allow: record
+                .labels_allow
+                .iter()
+                .flatten()
+                .map(|(label, values)| (label.clone(), Globs::new(values)))
+                .collect(),
             max_input_tokens: record.max_input_tokens,
             max_output_tokens: record.max_output_tokens,
             max_request_nanousd: record.max_request_nanousd,
