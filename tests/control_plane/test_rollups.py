@@ -320,3 +320,44 @@ def test_a_span_is_days_and_the_hours_around_them() -> None:
             told += [hours[0] + i * hour for i in range((hours[1] - hours[0]) // hour)]
             told += [hours[2] + i * hour for i in range((hours[3] - hours[2]) // hour)]
             assert sorted(told) == [start + i * hour for i in range(last - first)]
+
+
+async def test_a_label_of_endless_values_is_not_summed_up(
+    books: Books, org: Organization, budget: str, pool: Pool
+) -> None:
+    account = await books.open_account(budget)
+    decisions = []
+    for n in range(6):
+        labels = {"label:session": [f"s{n}"], "label:feature": ["ab"[n % 2]]}
+        books.facts = {"project": ["checkout"], **labels}
+        decisions.append(await books.spend(10, account))
+        await rolling.roll_up(pool, [org.id], 4)
+    await rolled(pool, org)
+    by_feature = org.get(f"/v1/spend?{SPAN}&by=label:feature")
+    assert {i["value"]: i["cost_nanousd"] for i in by_feature["items"]} == {"a": 30, "b": 30}
+    assert by_feature["total"]["cost_nanousd"] == 60
+    for asked in ("by=label:session", "by=project&scope=label:session=s1"):
+        assert "too many values" in org.get(f"/v1/spend?{SPAN}&{asked}", 422)["detail"]
+    for n, decision in enumerate(decisions):
+        found = org.get(f"/v1/ledger?scope=label:session=s{n}")["items"]
+        assert [item["decision_id"] for item in found] == [str(decision)]
+    for sql in (
+        "SELECT count(*) FROM spendra.spend_totals WHERE org_id = $1 AND dimension = $2",
+        "SELECT count(*) FROM spendra.spend_rollups WHERE org_id = $1 AND label = $2",
+        "SELECT count(*) FROM spendra.spend_facts WHERE org_id = $1 AND label = $2",
+    ):
+        assert await pool.fetchval(sql, org.id, "label:session") == 0
+
+
+async def test_only_so_many_names_of_labels_are_summed_up(
+    books: Books, org: Organization, budget: str, pool: Pool
+) -> None:
+    account = await books.open_account(budget)
+    books.facts = {"project": ["p"], **{f"label:n{n:03}": ["x"] for n in range(201)}}
+    decision = await books.spend(10, account)
+    await rolled(pool, org)
+    assert org.get(f"/v1/spend?{SPAN}&by=label:n199")["items"][0]["cost_nanousd"] == 10
+    org.get(f"/v1/spend?{SPAN}&by=label:n200", 422)
+    (item,) = org.get("/v1/ledger?scope=label:n200=x")["items"]
+    assert item["decision_id"] == str(decision)
+    assert org.get("/v1/ledger?scope=label:n200=y")["items"] == []

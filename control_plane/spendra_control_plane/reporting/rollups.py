@@ -74,6 +74,7 @@ def span(start: datetime, end: datetime) -> Span:
 async def spend(pool: Pool, seen: Seen, question: Question) -> dict[str, Any]:
     """`total` counts everything once; `items` are the dearest first, or in the order of time."""
     async with pool.acquire() as connection:
+        await _check_label(connection, seen, _label((question.by, *question.scope)))
         total = await _total(connection, seen, question, _label(question.scope))
         items = await _items(connection, seen, question, total)
         whole_at = await connection.fetchval(SQL["whole_at"], seen.org_id)
@@ -86,6 +87,12 @@ async def spend(pool: Pool, seen: Seen, question: Question) -> dict[str, Any]:
         "items": [{"value": value, **_shown(sums)} for value, sums in items[: question.most]],
         "has_more": len(items) > question.most,
     }
+
+
+async def _check_label(connection: Connection, seen: Seen, label: str) -> None:
+    if label and not await connection.fetchval(SQL["is_rolled_up"], seen.org_id, label):
+        detail = f"{label!r} has too many values to be summed up; GET /v1/ledger has each request."
+        refuse_invalid(detail)
 
 
 async def _total(
@@ -125,7 +132,11 @@ async def hours(
 
     `bounds`: from, to (exclusive) and the last moment of interest; None leaves it open.
     """
-    exact = _exact_value({name: values for name, values in scope.items() if name != _DERIVED})
+    named = {name: values for name, values in scope.items() if name != _DERIVED}
+    for label in [name for name in named if name.startswith(LABEL_PREFIX)]:
+        if not await connection.fetchval(SQL["is_rolled_up"], seen.org_id, label):
+            del named[label]
+    exact = _exact_value(named)
     pairs = [exact] if exact else [(k, v) for k, names in (seen.reach or {}).items() for v in names]
     if (not pairs and seen.reach is None) or any(kind == _DERIVED for kind, _ in pairs):
         return None

@@ -10,6 +10,7 @@ from spendra_control_plane.configuration import read_master_key
 from spendra_control_plane.notices.mail import Mailer, read_mailer
 from spendra_control_plane.worker.notifying import Patience
 from spendra_control_plane.worker.retirement import Keeping
+from spendra_control_plane.worker.rolling import LABEL_VALUES
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -27,6 +28,7 @@ class Config(msgspec.Struct, frozen=True):
     job_lease: timedelta
     metrics_token: str
     keeping: Keeping
+    label_values: int
 
 
 def load(env: Mapping[str, str] = os.environ) -> Config:
@@ -54,6 +56,7 @@ def load(env: Mapping[str, str] = os.environ) -> Config:
             _months(env, "SPENDRA_KEEP_MONTHS", least=13),
             _months(env, "SPENDRA_KEEP_REFUSALS_MONTHS", least=1),
         ),
+        label_values=_whole(env, "SPENDRA_LABEL_VALUES", LABEL_VALUES),
     )
 
 

@@ -72,6 +72,7 @@ async def _work(config: Config, pool: Pool, jobs: Jobs, metrics: Metrics) -> Non
     rounds = Rounds(
         pool, client, metrics, jobs,
         lost_after_s=config.lost_after_s, audit_every_s=config.audit_every_s,
+        label_values=config.label_values,
     )  # fmt: skip
     retirement = Retirement(config.database_url, config.keeping)
     async with _sending(config, pool, jobs, metrics):

@@ -45,10 +45,12 @@ class Rounds:
         *,
         lost_after_s: int,
         audit_every_s: int,
+        label_values: int,
     ) -> None:
         self._pool, self._client, self._metrics = pool, client, metrics
         self._queue = queue
         self._lost_after_s = lost_after_s
+        self._label_values = label_values
         self._partitions = Every(_PARTITIONS_EVERY_S)
         self._drift = Every(_DRIFT_EVERY_S)
         self._audit = Every(audit_every_s)
@@ -126,7 +128,7 @@ class Rounds:
         self._sealed_at = began
 
     async def _report(self, org_ids: list[str]) -> None:
-        await rolling.roll_up(self._pool, org_ids)
+        await rolling.roll_up(self._pool, org_ids, self._label_values)
         for org_id in org_ids:
             await alerting.look(self._pool, org_id)
 

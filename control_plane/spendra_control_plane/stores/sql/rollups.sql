@@ -2,10 +2,13 @@
 SELECT now();
 
 -- name: roll_up
-SELECT spendra.roll_up($1, $2, $3, $4);
+SELECT spendra.roll_up($1, $2, $3, $4, $5);
 
 -- name: whole_at
 SELECT whole_at FROM spendra.rollup_marks WHERE org_id = $1;
+
+-- name: is_rolled_up
+SELECT spendra.is_rolled_up($1, $2);
 
 -- name: mark
 SELECT coalesce(max(batch_id), 0) FROM spendra.rollup_marks WHERE org_id = $1;

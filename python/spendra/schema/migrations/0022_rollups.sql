@@ -64,6 +64,29 @@ CREATE TABLE spendra.account_hours (
     PRIMARY KEY (org_id, account_id, starts_at)
 );
 
+-- Labels that are summed up: the first 200 names, until one turns out to name more things than sums
+-- are good for (`ended_at`). Of the others nothing is in any rollup.
+CREATE TABLE spendra.rolled_labels (
+    org_id    text NOT NULL,
+    label     text NOT NULL, -- such as `label:feature`
+    ended_at  timestamptz,
+    PRIMARY KEY (org_id, label)
+);
+CREATE TABLE spendra.label_values (
+    org_id  text NOT NULL,
+    label   text NOT NULL,
+    value   text NOT NULL,
+    PRIMARY KEY (org_id, label, value)
+);
+
+-- Whether what has a label is in the rollups under it; true of one that was never seen.
+CREATE FUNCTION spendra.is_rolled_up(p_org text, p_label text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
+    SELECT coalesce(
+        (SELECT ended_at IS NULL FROM rolled_labels WHERE org_id = p_org AND label = p_label),
+        (SELECT count(*) < 200 FROM rolled_labels WHERE org_id = p_org))
+$$;
+
 -- Up to which batch an organization's bookings are in, and when nothing was missing.
 CREATE TABLE spendra.rollup_marks (
     org_id    text PRIMARY KEY,
@@ -132,12 +155,15 @@ $$;
 
 -- Adds to the rollups what was booked up to a batch, p_most batches at a time: the batch up to
 -- which everything is in afterwards, or null while another worker is at it. p_upto has to be such
--- that nothing can be booked at or below it any more; p_at: when it was so.
-CREATE FUNCTION spendra.roll_up(p_org text, p_upto bigint, p_most bigint, p_at timestamptz)
-RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, spendra AS $$
+-- that nothing can be booked at or below it any more; p_at: when it was so; p_values: how many values
+-- a label may have that is summed up.
+CREATE FUNCTION spendra.roll_up(
+    p_org text, p_upto bigint, p_most bigint, p_at timestamptz, p_values bigint
+) RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, spendra AS $$
 DECLARE
     mark bigint;
     upto bigint;
+    endless text;
 BEGIN
     INSERT INTO rollup_marks (org_id, batch_id) VALUES (p_org, 0) ON CONFLICT DO NOTHING;
     SELECT batch_id INTO mark FROM rollup_marks WHERE org_id = p_org FOR UPDATE SKIP LOCKED;
@@ -146,11 +172,35 @@ BEGIN
     END IF;
     upto := greatest(mark, least(p_upto, mark + p_most));
     -- What rollups keep of the facts is found out once for all bookings that have the same.
-    WITH booked AS MATERIALIZED (
+    WITH every AS MATERIALIZED (
         SELECT * FROM booked_between(p_org, mark, upto)
+    ), labels AS MATERIALIZED (
+        SELECT DISTINCT key AS label
+        FROM (SELECT DISTINCT facts FROM every) AS f CROSS JOIN LATERAL jsonb_object_keys(f.facts) AS key
+        WHERE starts_with(key, 'label:')
+    ), added AS (
+        INSERT INTO rolled_labels (org_id, label)
+        SELECT p_org, l.label FROM labels l
+        WHERE NOT EXISTS (
+            SELECT FROM rolled_labels k WHERE k.org_id = p_org AND k.label = l.label)
+        ORDER BY l.label
+        LIMIT greatest(0, 200 - (SELECT count(*) FROM rolled_labels WHERE org_id = p_org))
+        RETURNING label
+    ), booked AS MATERIALIZED (
+        SELECT hour, facts - ARRAY(
+                SELECT label FROM labels
+                EXCEPT SELECT label FROM added
+                EXCEPT SELECT label FROM rolled_labels WHERE org_id = p_org AND ended_at IS NULL
+            ) AS facts,
+            requests, cost, adjusted, overrun, input, cached, written, output, reasoning
+        FROM every
     ), valued AS MATERIALIZED (
         SELECT f.facts AS booked_facts, v.dimension, v.value
         FROM (SELECT DISTINCT facts FROM booked) AS f CROSS JOIN LATERAL named_values(f.facts) AS v
+    ), counted AS (
+        INSERT INTO label_values
+        SELECT DISTINCT p_org, dimension, value FROM valued WHERE starts_with(dimension, 'label:')
+        ON CONFLICT DO NOTHING
     ), totals AS (
         INSERT INTO spend_totals AS r
         SELECT p_org, g.grain, v.dimension, v.value, date_trunc(g.grain, b.hour, 'UTC'),
@@ -214,6 +264,17 @@ BEGIN
     GROUP BY 2, 3
     ON CONFLICT (org_id, account_id, starts_at) DO UPDATE SET
         cost_nanousd = h.cost_nanousd + EXCLUDED.cost_nanousd;
+    -- What names this many things is no few of anything.
+    FOR endless IN
+        SELECT label FROM label_values WHERE org_id = p_org
+        GROUP BY label HAVING count(*) > p_values
+    LOOP
+        UPDATE rolled_labels SET ended_at = now() WHERE org_id = p_org AND label = endless;
+        DELETE FROM label_values WHERE org_id = p_org AND label = endless;
+        DELETE FROM spend_totals WHERE org_id = p_org AND dimension = endless;
+        DELETE FROM spend_rollups WHERE org_id = p_org AND label = endless;
+        DELETE FROM spend_facts WHERE org_id = p_org AND label = endless;
+    END LOOP;
     UPDATE rollup_marks
     SET batch_id = upto, whole_at = CASE WHEN upto >= p_upto THEN p_at ELSE whole_at END
     WHERE org_id = p_org;
@@ -275,6 +336,6 @@ $$;
 
 CREATE INDEX accounts_by_budget ON spendra.accounts (org_id, budget_id, window_start);
 
-REVOKE ALL ON FUNCTION spendra.rolled_facts, spendra.named_values, spendra.booked_between,
+REVOKE ALL ON FUNCTION spendra.is_rolled_up, spendra.rolled_facts, spendra.named_values, spendra.booked_between,
     spendra.roll_up, spendra.exact_part, spendra.spent, spendra.spent_on,
     spendra.key_last_used FROM PUBLIC;

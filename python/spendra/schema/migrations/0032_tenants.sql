@@ -42,7 +42,7 @@ END $$;
 GRANT SELECT ON spendra.migrations TO spendra_tenant;
 GRANT EXECUTE ON FUNCTION
     spendra.adjust, spendra.adjust_event, spendra.end_lost, spendra.freeze, spendra.account_totals,
-    spendra.require_own, spendra.kept_since, spendra.endable_at, spendra.spent, spendra.spent_on, spendra.key_last_used, spendra.exact_part, spendra.rolled_facts,
+    spendra.require_own, spendra.kept_since, spendra.is_rolled_up, spendra.endable_at, spendra.spent, spendra.spent_on, spendra.key_last_used, spendra.exact_part, spendra.rolled_facts,
     spendra.booked_between, spendra.cost_center, spendra.selects, spendra.is_within,
     spendra.is_covered
     TO spendra_tenant;
