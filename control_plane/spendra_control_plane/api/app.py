@@ -39,6 +39,7 @@ from spendra_control_plane.api.routes import (
     sidecar_tokens,
     sidecars,
     sign_in,
+    templates,
 )
 
 ROOMS = (
@@ -46,6 +47,7 @@ ROOMS = (
     freeze,
     members,
     sign_in,
+    templates,
     auth,
     scopes,
     keys,

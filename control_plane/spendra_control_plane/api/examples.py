@@ -15,6 +15,18 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "JoiningDomain": {"joins_as": ["employee"]},
     "NewInvitation": {"email": "ada@example.com", "roles": ["finance"]},
+    "BudgetTemplate": {
+        "budgets": [
+            {"name": "monthly", "period": "month", "limit_usd": "200", "kind": "hard"},
+            {
+                "name": "large models",
+                "scope": {"model": "gpt-5*"},
+                "period": "day",
+                "limit_usd": "10",
+                "kind": "hard",
+            },
+        ]
+    },
     "NewSidecarToken": {
         "name": "cluster east",
         "kind": "enrolment",

@@ -36,11 +36,17 @@ class Draft:
 
 async def create(publisher: Publisher, org_id: str, draft: Draft) -> dict[str, Any]:
     """A new hard budget takes something away: it bites from the next decision on."""
-    budget_id = new_id("bud")
     async with publisher.change(org_id) as change:
-        change.restricts = draft.kind == "hard"
-        await change.connection.execute(SQL["insert"], org_id, budget_id, *_columns(draft))
+        budget_id = await insert(change, draft)
         return _view(await read(change.connection, org_id, budget_id))
+
+
+async def insert(change: Change, draft: Draft) -> str:
+    """As `create`, within a change that is under way; its id."""
+    budget_id = new_id("bud")
+    change.restricts |= draft.kind == "hard"
+    await change.connection.execute(SQL["insert"], change.org_id, budget_id, *_columns(draft))
+    return budget_id
 
 
 async def edit(
@@ -71,7 +77,7 @@ async def apply(
         SQL["edit"], org_id, budget_id, new["name"], new["limit_nanousd"], new["kind"],
         new["open_up_to_nanousd"], new["alert_at_percent"],
     )  # fmt: skip
-    change.restricts = _takes_away(old, new)
+    change.restricts |= _takes_away(old, new)
     return _view(await read(change.connection, org_id, budget_id))
 
 
@@ -81,8 +87,13 @@ async def close(
     """It stops counting; its history stays."""
     async with publisher.change(org_id) as change:
         await _read_open(change.connection, org_id, budget_id, if_match)
-        await change.connection.execute(SQL["close"], org_id, budget_id)
+        await shut(change, budget_id)
         return _view(await read(change.connection, org_id, budget_id))
+
+
+async def shut(change: Change, budget_id: str) -> None:
+    """As `close`, of one that is open, within a change that is under way."""
+    await change.connection.execute(SQL["close"], change.org_id, budget_id)
 
 
 async def get(pool: Pool, seen: Seen, budget_id: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spendra_control_plane.authoring import editions
+from spendra_control_plane.authoring import editions, templates
 from spendra_control_plane.authoring.refusals import refuse_conflict, refuse_invalid, refuse_missing
 from spendra_control_plane.snapshots.ancestry import Parents, Scope, ancestors
 from spendra_control_plane.snapshots.compile import read_parents
@@ -73,7 +73,7 @@ async def edit(
     async with publisher.change(org_id) as change:
         editions.check(if_match, await _read(change.connection, org_id, kind, name))
         await _write(change, kind, name, draft)
-        change.restricts = bool(draft.parents) or draft.fields.get("state") == "archived"
+        change.restricts |= bool(draft.parents) or draft.fields.get("state") == "archived"
         return await _read(change.connection, org_id, kind, name)
 
 
@@ -109,6 +109,8 @@ async def _write(change: Change, kind: Kind, name: str, draft: Draft) -> None:
             )
     for field_name, names in draft.parents.items():
         await _set_parents(connection, org_id, (kind.name, name), (kind.parents[field_name], names))
+    if "tier" in draft.parents:
+        await templates.follow_person(change, name)
 
 
 async def _set_parents(

@@ -73,6 +73,29 @@ class NewBudget(Body):
         return self
 
 
+class TemplateBudget(NewBudget):
+    """`scope` is narrowed to each person."""
+
+    @model_validator(mode="after")
+    def _is_of_each(self) -> Self:
+        if "person" in self.scope:
+            msg = "leave 'person' out of 'scope': there is one for each person of the tier"
+            raise ValueError(msg)
+        return self
+
+
+class BudgetTemplate(Body):
+    budgets: Annotated[list[TemplateBudget], Field(min_length=1, max_length=20)]
+
+    @model_validator(mode="after")
+    def _has_names(self) -> Self:
+        names = [budget.name for budget in self.budgets]
+        if len(names) > len(set(names)):
+            msg = "give each budget a name of its own: by it those that were made are known"
+            raise ValueError(msg)
+        return self
+
+
 class EditBudget(Edit):
     name: Name | None = None
     limit_usd: Dollars | None = None

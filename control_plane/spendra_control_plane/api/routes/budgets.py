@@ -21,7 +21,11 @@ Writes = Annotated[str, may("budgets:write")]
 
 @router.post("", status_code=201)
 async def create_budget(plane: InPlane, org_id: Writes, body: NewBudget) -> dict[str, Any]:
-    draft = budgets.Draft(
+    return await budgets.create(plane.publisher, org_id, draft_of(body))
+
+
+def draft_of(body: NewBudget) -> budgets.Draft:
+    return budgets.Draft(
         name=body.name,
         selector=read_selector(body.scope),
         period=body.period,
@@ -33,7 +37,6 @@ async def create_budget(plane: InPlane, org_id: Writes, body: NewBudget) -> dict
         open_up_to_nanousd=body.open_up_to_usd,
         alert_at_percent=body.alert_at_percent,
     )
-    return await budgets.create(plane.publisher, org_id, draft)
 
 
 @router.get("")

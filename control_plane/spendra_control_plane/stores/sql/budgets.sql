@@ -22,13 +22,19 @@ WHERE org_id = $1 AND id = $2;
 
 -- name: get
 SELECT id, name, selector, period, timezone, starts_at, ends_at, limit_nanousd, kind, version,
-    open_up_to_nanousd, alert_at_percent, state, created_at, updated_at, closed_at
+    open_up_to_nanousd, alert_at_percent, state, created_at, updated_at, closed_at, (
+        SELECT tier FROM spendra.templated_budgets AS t
+        WHERE t.org_id = budgets.org_id AND t.budget_id = budgets.id
+    ) AS template
 FROM spendra.budgets
 WHERE org_id = $1 AND id = $2;
 
 -- name: page
 SELECT id, name, selector, period, timezone, starts_at, ends_at, limit_nanousd, kind, version,
-    open_up_to_nanousd, alert_at_percent, state, created_at, updated_at, closed_at
+    open_up_to_nanousd, alert_at_percent, state, created_at, updated_at, closed_at, (
+        SELECT tier FROM spendra.templated_budgets AS t
+        WHERE t.org_id = budgets.org_id AND t.budget_id = budgets.id
+    ) AS template
 FROM spendra.budgets
 WHERE org_id = $1 AND ($2::text IS NULL OR state = $2) AND id > $3
     AND spendra.is_covered($5::jsonb, selector)

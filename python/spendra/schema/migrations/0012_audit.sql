@@ -58,7 +58,7 @@ BEGIN
         nullif(current_setting('spendra.reason', true), ''),
         lower(TG_OP), TG_TABLE_NAME,
         coalesce(named ->> 'id', named ->> 'key_id', named ->> 'provider',
-            named ->> 'domain', named ->> 'issuer', named ->> 'month',
+            named ->> 'domain', named ->> 'issuer', named ->> 'month', named ->> 'tier',
             (named ->> 'kind') || '/' || (named ->> 'name')),
         old_row, new_row);
     RETURN NULL;
