@@ -134,6 +134,9 @@ class Oracle:
             yield from self._allow(who, "models_allow", rules.get("models_allow"), model)
             yield from self._deny(who, "providers_deny", rules.get("providers_deny"), provider)
             yield from self._allow(who, "providers_allow", rules.get("providers_allow"), provider)
+            vendor = "openai" if model.startswith("gpt-") else provider
+            yield from self._deny(who, "vendors_deny", rules.get("vendors_deny"), vendor)
+            yield from self._allow(who, "vendors_allow", rules.get("vendors_allow"), vendor)
             for tool in self._tools():
                 yield from self._deny(who, "tools_deny", rules.get("tools_deny"), tool)
             for tool in self._tools():

@@ -134,6 +134,7 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 NAMES = st.sampled_from(["alpha", "beta", "gpt-4", "gpt-5"])
 GLOBS = st.lists(st.sampled_from(["*", "gpt-*", "gpt-?", "alpha", "?pha", "x*"]), max_size=2)
+VENDOR_GLOBS = st.lists(st.sampled_from(["openai", "o*", "alpha", "b?ta"]), max_size=2)
 TOOL_GLOBS = st.lists(st.sampled_from(["*", "f", "m?p", "web*"]), max_size=2)
 # Few numbers, so that limits meet exactly.
 TOKENS = st.sampled_from([1, 16, 40, 64, 200])
@@ -150,6 +151,8 @@ RULES = st.fixed_dictionaries(
         "models_deny": optional(GLOBS),
         "providers_allow": optional(GLOBS),
         "providers_deny": optional(GLOBS),
+        "vendors_allow": optional(VENDOR_GLOBS),
+        "vendors_deny": optional(VENDOR_GLOBS),
         "tools_allow": optional(TOOL_GLOBS),
         "tools_deny": optional(TOOL_GLOBS),
         "required_labels": optional(

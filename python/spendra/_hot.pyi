@@ -269,6 +269,9 @@ class Decision:
     facts: Final[str]
     """JSON object, dimension to values: what selectors were matched against."""
 
+def vendor_of(provider: str, model: str) -> str:
+    """Who made a model, whoever serves it; the provider where that is not known."""
+
 @final
 class PolicyTree:
     @staticmethod

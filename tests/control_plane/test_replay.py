@@ -48,6 +48,8 @@ async def past(books: Books, budget: str) -> Books:
         ({"models_allow": ["claude-*"]}, 3, 350, "model_not_allowed"),
         ({"providers_allow": ["openai"]}, 0, 0, None),
         ({"providers_deny": ["openai"]}, 3, 350, "provider_not_allowed"),
+        ({"vendors_allow": ["openai"]}, 0, 0, None),
+        ({"vendors_deny": ["open*"]}, 3, 350, "vendor_not_allowed"),
         ({"required_labels": ["feature"]}, 0, 0, None),
         ({"required_labels": ["owner"]}, 3, 350, "label_missing"),
         ({"labels_allow": {"feature": ["nothing"], "owner": ["x"]}}, 3, 350, "label_not_allowed"),

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from spendra._hot import vendor_of
 from spendra.hours import is_open
 from spendra.periods import window
 from spendra.scopes import LABEL_PREFIX, globs
@@ -160,15 +161,17 @@ class _Rate:
 
 
 def _lists(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
-    for patterns, name, code, denies in (
-        (rules.models_deny, "requested_model", "model_not_allowed", True),
-        (rules.models_allow, "requested_model", "model_not_allowed", False),
-        (rules.providers_deny, "provider", "provider_not_allowed", True),
-        (rules.providers_allow, "provider", "provider_not_allowed", False),
-        (rules.environments_allow, "environment", "environment_not_allowed", False),
+    for patterns, read, code, denies in (
+        (rules.models_deny, _model, "model_not_allowed", True),
+        (rules.models_allow, _model, "model_not_allowed", False),
+        (rules.providers_deny, _provider, "provider_not_allowed", True),
+        (rules.providers_allow, _provider, "provider_not_allowed", False),
+        (rules.environments_allow, _environments, "environment_not_allowed", False),
+        (rules.vendors_deny, _vendor, "vendor_not_allowed", True),
+        (rules.vendors_allow, _vendor, "vendor_not_allowed", False),
     ):
         if patterns is not None:
-            yield code, _list(globs(patterns), name, denies=denies)
+            yield code, _list(globs(patterns), read, denies=denies)
 
 
 def _checks(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
@@ -188,12 +191,26 @@ def _checks(rules: Rules) -> Iterator[tuple[str, Callable[[Row], bool]]]:
             yield code, _above(column, most)
 
 
-def _list(listed: re.Pattern[str], name: str, *, denies: bool) -> Callable[[Row], bool]:
-    def refuses(event: Row) -> bool:
-        values = event["facts"].get(name, []) if name == "environment" else [event[name]]
-        return any(listed.fullmatch(value) for value in values) == denies
+def _list(
+    listed: re.Pattern[str], read: Callable[[Row], list[str]], *, denies: bool
+) -> Callable[[Row], bool]:
+    return lambda event: any(map(listed.fullmatch, read(event))) == denies
 
-    return refuses
+
+def _model(event: Row) -> list[str]:
+    return [event["requested_model"]]
+
+
+def _provider(event: Row) -> list[str]:
+    return [event["provider"]]
+
+
+def _vendor(event: Row) -> list[str]:
+    return [vendor_of(event["provider"], event["requested_model"])]
+
+
+def _environments(event: Row) -> list[str]:
+    return list(event["facts"].get("environment", []))
 
 
 def _label(name: str, allowed: re.Pattern[str]) -> Callable[[Row], bool]:

@@ -39,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "tool_not_allowed": _DENIED,
     "label_missing": _DENIED,
     "label_not_allowed": _DENIED,
+    "vendor_not_allowed": _DENIED,
     "environment_not_allowed": _DENIED,
     "outside_hours": _DENIED,
     "review_required": _DENIED,

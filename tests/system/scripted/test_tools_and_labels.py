@@ -1,4 +1,4 @@
-"""Policies about tools and labels, each on both sides of its bound, through a running sidecar."""
+"""Policies about tools, vendors and labels, each on both sides of its bound, through a running sidecar."""
 
 from typing import Any
 
@@ -28,6 +28,30 @@ def test_tools_are_held_against_their_lists(
     route = product.route("openai", said(chat("gpt-4o-mini", tokens(10, 5))))
     body = {**CHAT, **({"tools": tools} if tools else {})}
     answer = product.post(f"/v1/{route}/chat/completions", body, product.project(rules=rules))
+    assert refusal(answer) == code, answer.text
+    assert len(product.upstream.asked(route)) == (code is None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "rules", "code"),
+    [
+        (
+            "openrouter",
+            "deepseek/deepseek-v3.2",
+            {"vendors_allow": ["openai"]},
+            "vendor_not_allowed",
+        ),
+        ("openrouter", "openai/gpt-4o-mini", {"vendors_allow": ["openai"]}, None),
+        ("openai", "gpt-4o-mini", {"vendors_deny": ["open*"]}, "vendor_not_allowed"),
+        ("openrouter", "deepseek/deepseek-v3.2", {"vendors_deny": ["open*"]}, None),
+    ],
+)
+def test_vendors_are_held_against_their_lists(
+    product: Product, kind: str, model: str, rules: dict[str, Any], code: str | None
+) -> None:
+    route = product.route(kind, said(chat(model, tokens(10, 5))))
+    body, at = {**CHAT, "model": model}, product.project(rules=rules)
+    answer = product.post(f"/v1/{route}/chat/completions", body, at)
     assert refusal(answer) == code, answer.text
     assert len(product.upstream.asked(route)) == (code is None)
 

@@ -54,6 +54,8 @@ class RulesBody(Body):
     models_deny: Globs | None = None
     providers_allow: Globs | None = None
     providers_deny: Globs | None = None
+    vendors_allow: Globs | None = None
+    vendors_deny: Globs | None = None
     tools_allow: Globs | None = None
     tools_deny: Globs | None = None
     required_labels: Globs | None = None

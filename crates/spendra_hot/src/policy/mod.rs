@@ -12,9 +12,11 @@ mod rules;
 mod segment;
 mod selector;
 mod tree;
+mod vendor;
 
 pub use decide::Request;
 pub use decision::{Decision, Limit, Reason, Verdict};
 pub use facts::KEY_DIMENSIONS;
 pub use prices::{Prices, Quote};
 pub use tree::PolicyTree;
+pub use vendor::vendor;

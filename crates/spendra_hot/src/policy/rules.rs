@@ -6,6 +6,7 @@ use super::decision::{Decision, Limit};
 use super::detail::Detail;
 use super::facts::Facts;
 use super::tree::{Policy, Rules};
+use super::vendor::vendor;
 use crate::glob::Globs;
 use crate::keys::Principal;
 
@@ -26,6 +27,8 @@ impl Decision {
             models_deny,
             providers_allow,
             providers_deny,
+            vendors_allow,
+            vendors_deny,
             ..
         } = &policy.rules;
         self.deny(
@@ -48,6 +51,19 @@ impl Decision {
             &providers("providers_allow", providers_allow.as_ref()),
             provider,
         );
+        if vendors_allow.is_some() || vendors_deny.is_some() {
+            let vendor: Arc<str> = vendor(provider, model).into();
+            self.deny(
+                &policy.id,
+                &vendors("vendors_deny", vendors_deny.as_ref()),
+                &vendor,
+            );
+            self.allow_only(
+                &policy.id,
+                &vendors("vendors_allow", vendors_allow.as_ref()),
+                &vendor,
+            );
+        }
     }
 
     /// Of each tool that the request brings, whether it may.
@@ -223,6 +239,15 @@ fn providers<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
         rule,
         code: "provider_not_allowed",
         what: "provider",
+        globs,
+    }
+}
+
+fn vendors<'a>(rule: &'static str, globs: Option<&'a Globs>) -> List<'a> {
+    List {
+        rule,
+        code: "vendor_not_allowed",
+        what: "vendor",
         globs,
     }
 }

@@ -105,6 +105,8 @@ pub(super) struct RulesRecord {
     pub models_deny: Option<Vec<String>>,
     pub providers_allow: Option<Vec<String>>,
     pub providers_deny: Option<Vec<String>>,
+    pub vendors_allow: Option<Vec<String>>,
+    pub vendors_deny: Option<Vec<String>>,
     pub tools_allow: Option<Vec<String>>,
     pub tools_deny: Option<Vec<String>>,
     pub required_labels: Option<Vec<String>>,

@@ -181,8 +181,14 @@ impl PolicyTree {
     }
 }
 
+#[pyfunction]
+fn vendor_of(provider: &str, model: &str) -> String {
+    policy::vendor(provider, model)
+}
+
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Reason>()?;
     module.add_class::<Decision>()?;
+    module.add_function(wrap_pyfunction!(vendor_of, module)?)?;
     module.add_class::<PolicyTree>()
 }
