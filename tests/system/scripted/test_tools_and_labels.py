@@ -1,4 +1,4 @@
-"""Policies about tools, vendors and labels, each on both sides of its bound, through a running sidecar."""
+"""Policies about tools, vendors and labels, each on both sides of its bound, as a caller sees it."""
 
 from typing import Any
 
