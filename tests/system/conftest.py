@@ -110,7 +110,7 @@ def eventually(
     """What `look` sees as soon as it is `enough`."""
     give_up = time.monotonic() + within_s
     while not enough(found := look()):
-        assert time.monotonic() < give_up, found
+        assert time.monotonic() < give_up, str(found)
         time.sleep(0.02)
     return found
 

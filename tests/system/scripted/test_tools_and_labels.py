@@ -1,4 +1,4 @@
-"""Policies about tools, vendors and labels, each on both sides of its bound, as a caller sees it."""
+"""Policies about tools, vendors and labels, on both sides of their bounds, as callers see them."""
 
 from typing import Any
 
