@@ -126,6 +126,24 @@ class Hours(_Wire, frozen=True):
     open: list[OpenHours]
 
 
+Mode: TypeAlias = Literal["observe", "prefer_cheap", "enforce"]
+
+
+class Instead(_Wire, frozen=True):
+    """Models, by globs, and those that may serve in their place."""
+
+    models: list[str]
+    instead: list[str]
+
+
+class Routing(_Wire, frozen=True):
+    """`observe` only tells; `prefer_cheap` goes back to what was asked for where the cheaper one
+    fails, and callers may decline; `enforce` does neither."""
+
+    mode: Mode
+    routes: list[Instead]
+
+
 class Rules(_Wire, frozen=True):
     """What a policy says. None: this policy says nothing about it. Lists are globs (`*`, `?`);
     `labels_allow` has one for each label, by its name.
@@ -151,6 +169,7 @@ class Rules(_Wire, frozen=True):
     unlimited_output: Literal["cap", "watch", "model"] | None = None
     environments_allow: list[str] | None = None
     hours: Hours | None = None
+    routing: Routing | None = None
     review_above_nanousd: int | None = None
     review: Literal["block", "flag"] | None = None
 

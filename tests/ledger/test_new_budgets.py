@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -25,13 +26,13 @@ async def client(desk: Desk) -> AsyncIterator[Client]:
 
 
 async def made(desk: Desk, name: str, limit_nanousd: int, project: str = "p") -> Account:
-    """A budget of a project, from now on."""
+    """A budget of a project, or of everything, from now on."""
     await desk.database.execute(
         "INSERT INTO spendra.budgets (org_id, id, name, selector, period, limit_nanousd, kind)"
         " VALUES ($1, $2, $2, $3, 'none', $4, 'hard')",
         desk.org_id,
         name,
-        json.dumps({"project": [project]}),
+        json.dumps({"project": [project]} if project else {}),
         limit_nanousd,
     )
     return account(name, limit_nanousd)
@@ -56,6 +57,15 @@ async def test_what_others_spend_does_not_count_in_it(desk: Desk) -> None:
     new = await made(desk, "theirs", 1000, project="q")
     assert await ledger.reserve(reservation(50, new)) == Held((50,))
     await settle(ledger, flying, posted(300))
+    assert await desk.totals(new) == (0, 50)
+
+
+async def test_what_was_set_aside_for_outages_does_not_count_in_it(desk: Desk) -> None:
+    ledger, aside = desk.sidecar(), reservation(300, OLD)
+    aside = replace(aside, provider="spendra", model="allowance", facts="{}")
+    await ledger.reserve(aside)
+    new = await made(desk, "everything", 1000, project="")
+    assert await ledger.reserve(reservation(50, new)) == Held((50,))
     assert await desk.totals(new) == (0, 50)
 
 

@@ -84,7 +84,8 @@ async def _tried(
         "state": _state(attempts),
         "reason": refusal["reason"] if refusal else last["reason"],
         "message": refusal["message"] if refusal else "",
-        **{name: last[name] for name in ("provider", "requested_model", "model")},
+        **{name: last[name] for name in ("provider", "model")},
+        "requested_model": _asked_for(first),
         "usage": {name: sum(row[name] for row in attempts) for name in TOKENS},
         "usage_confidence": last["usage_confidence"],
         **amount("estimated", first["estimated_nanousd"]),
@@ -99,6 +100,12 @@ async def _tried(
         "attempts": [_attempt(row) for row in attempts],
         "adjustments": corrected,
     }
+
+
+def _asked_for(first: Row) -> str:
+    """The model that the caller named, which a policy may have had served by another."""
+    (model,) = first["facts"].get("label:spendra.routed_from") or [first["requested_model"]]
+    return str(model)
 
 
 def _total(attempts: Sequence[Row], name: str) -> Iterable[tuple[str, int | str | None]]:

@@ -32,7 +32,13 @@ MOST_EVENTS: Final = 1_000_000
 """Of one replay; more are asked for in parts, by time."""
 MOST_CALLERS: Final = 100
 MOST_EXAMPLES: Final = 20
-NOT_REPLAYED: Final = ("tools_allow", "tools_deny", "default_output_tokens", "unlimited_output")
+NOT_REPLAYED: Final = (
+    "tools_allow",
+    "tools_deny",
+    "default_output_tokens",
+    "unlimited_output",
+    "routing",
+)
 """Rules about which the ledger has nothing to tell."""
 _MINUTE_MS: Final = 60_000
 _CALLER: Final = ("key", "person", "agent", "project", "team")

@@ -24,7 +24,7 @@ from spendra_sidecar.ledger.words import (
     Verdict,
     WrongPeriod,
 )
-from spendra_sidecar.serving import budget_refusals, judging, repeats, reviews
+from spendra_sidecar.serving import budget_refusals, judging, repeats, reviews, routing
 from spendra_sidecar.serving.authentication import Authentication
 from spendra_sidecar.serving.batches.batches import Batches
 from spendra_sidecar.serving.batches.judged import judge as judge_batch
@@ -100,11 +100,38 @@ class Admissions:
         """The judgement of the next choice, and what is left after it."""
         found = await self._choices(call, live, before)
         judged = await self._judged(call, live, principal, found[0])
+        if before is None and call.parts is None and live.routing:
+            judged, found = self._routed(call, principal, judged, found)
         if judged.decision.reason == reviews.REQUIRED and not judged.has_ceiling:
             call.grant = await self._reviewed(call, judged, principal)
             judged = await self._judged(call, live, principal, found[0])
         self._check(call, judged)
         return judged, found[1:]
+
+    def _routed(
+        self, call: Call, principal: Principal, judged: Judged, found: list[Choice]
+    ) -> tuple[Judged, list[Choice]]:
+        """By the cheapest model that a policy names in place of the one asked for, if any is
+        cheaper."""
+        said = routing.said(call, judged)
+        if said is None:
+            return judged, found
+        live, best = judged.live, judged
+        told = call.facts
+        call.facts = {**told, routing.ROUTED_FROM: judged.catalog_model}
+        for choice in routing.choices(call, judged, said.models):
+            other = judging.judge(call, live, principal, choice, self._now_ms())
+            if other.decision.allowed and other.estimated_nanousd < best.estimated_nanousd:
+                best = other
+        if best is judged:
+            call.facts = told
+        elif said.mode == "observe":
+            call.facts = {**told, routing.CHEAPER: best.catalog_model}
+            judged = judging.judge(call, live, principal, found[0], self._now_ms())
+        else:
+            spare = found if said.mode == "prefer_cheap" else []
+            return best, [Choice(best.route, best.operation, best.model), *spare]
+        return judged, found
 
     async def _choices(self, call: Call, live: Live, before: Admission | None) -> list[Choice]:
         if before is not None:

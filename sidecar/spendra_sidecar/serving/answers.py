@@ -32,10 +32,11 @@ def latency(started_ns: int, waited_ns: int) -> Pairs:
     return [("x-spendra-latency-ms", f"{added_ms:.3f}")]
 
 
-def admitted(admission: "Admission") -> Pairs:
+def admitted(admission: "Admission", asked: str) -> Pairs:
+    """`asked`: the model that the caller named."""
     reservation, judged = admission.reservation, admission.judged
     pairs = [
-        ("x-spendra-requested-model", judged.model),
+        ("x-spendra-requested-model", asked or judged.model),
         ("x-spendra-routed", judged.route.name),
     ]
     if region := judged.route.record.parameters.get("location"):

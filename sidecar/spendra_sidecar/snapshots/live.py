@@ -9,6 +9,7 @@ from spendra._hot import HotError, KeyRing, KeyShard, PolicyTree, PriceBook, Pri
 from spendra.hours import HoursClock
 from spendra.ids import account_id
 from spendra.periods import Window, window
+from spendra.scopes import globs
 from spendra_sidecar.ledger.words import Account
 from spendra_sidecar.snapshots.routes import Routes, compiled
 
@@ -42,18 +43,36 @@ class BudgetClock:
         return Account(identity, budget, limit, versioned_limit, found.start_s, found.end_s)
 
 
+class CheaperModels:
+    """What one policy says about models that may serve in place of others."""
+
+    def __init__(self, routing: wire.Routing) -> None:
+        self.mode = routing.mode
+        self._routes = [(globs(each.models).fullmatch, each.instead) for each in routing.routes]
+
+    def instead(self, model: str) -> list[str]:
+        """Of the first of its routes that names the model."""
+        return next((instead for matches, instead in self._routes if matches(model)), [])
+
+
 class _Policy(NamedTuple):
     """What the policy segment says."""
 
     policies: PolicyTree
     budgets: list[BudgetClock]
     hours: HoursClock
+    routing: dict[str, CheaperModels]
 
     @classmethod
     def load(cls, segment: bytes) -> Self:
         said = wire.decode(segment, wire.PolicySegment)
         budgets = [BudgetClock(budget) for budget in said.budgets]
-        return cls(PolicyTree.load(segment), budgets, HoursClock(said.policies))
+        routing = {
+            policy.id: CheaperModels(policy.rules.routing)
+            for policy in said.policies
+            if policy.rules.routing is not None
+        }
+        return cls(PolicyTree.load(segment), budgets, HoursClock(said.policies), routing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,8 @@ class Live:
     prices: PriceBook
     budgets: list[BudgetClock]
     hours: HoursClock
+    routing: dict[str, CheaperModels]
+    """By the policies that say something about it."""
     routes: Routes
     issuers: list[wire.IssuerRecord]
     source: wire.Snapshot
@@ -110,6 +131,7 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             prices=book.prices if (book := kept("prices")) else PriceBook.load(segments["prices"]),
             budgets=policy.budgets,
             hours=policy.hours,
+            routing=policy.routing,
             routes=Routes(compiled(record) for record in secrets.routes),
             issuers=secrets.issuers,
             source=source,

@@ -6,7 +6,7 @@ import msgspec
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from spendra.hours import DAYS
-from spendra.snapshot import Day, Rules
+from spendra.snapshot import Day, Mode, Rules
 from spendra_control_plane.api.bodies.budgets import NewBudget
 from spendra_control_plane.api.bodies.keys import Environment, KeyScope
 from spendra_control_plane.api.bodies.words import (
@@ -47,6 +47,18 @@ class HoursBody(Body):
     open: Annotated[list[OpenBody], Field(min_length=1)]
 
 
+class InsteadBody(Body):
+    """Models, as patterns, and those that may serve in their place."""
+
+    models: Globs
+    instead: Annotated[list[Word], Field(min_length=1, max_length=10)]
+
+
+class RoutingBody(Body):
+    mode: Mode
+    routes: Annotated[list[InsteadBody], Field(min_length=1, max_length=100)]
+
+
 class RulesBody(Body):
     """Every rule that a policy can state; those left out say nothing."""
 
@@ -70,6 +82,7 @@ class RulesBody(Body):
     unlimited_output: Literal["cap", "watch", "model"] | None = None
     environments_allow: Globs | None = None
     hours: HoursBody | None = None
+    routing: RoutingBody | None = None
     review_above_usd: RequestDollars | None = None
     review: Literal["block", "flag"] | None = None
 

@@ -134,6 +134,7 @@ impl Decision {
             self.hear_labels(policy, facts);
             self.hear_environment(policy, &key.environment);
             self.hear_hours(policy, request.closed);
+            self.hear_routing(policy, &model);
             self.hear_limits(policy);
         }
     }

@@ -28,6 +28,7 @@ pub(super) enum Detail {
         most: u64,
         what: &'static str,
     },
+    Routed(Arc<str>),
     Reviewed {
         cost: u64,
         above: u64,
@@ -56,6 +57,7 @@ impl fmt::Display for Detail {
                     "{default} output tokens where the caller sets no limit"
                 )
             }
+            Self::Routed(pattern) => write!(out, "a cheaper model is looked for ({pattern})"),
             Self::Unlimited(what) => write!(out, "{what} where the caller sets no limit"),
             Self::Limit { most, what } => write!(out, "{most} {what}"),
             Self::Reviewed { cost, above } => write!(

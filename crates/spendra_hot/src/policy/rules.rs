@@ -117,6 +117,13 @@ impl Decision {
         self.allow_only(&policy.id, &list, &environment.into());
     }
 
+    pub(super) fn hear_routing(&mut self, policy: &Policy, model: &str) {
+        let routing = policy.rules.routing.as_ref();
+        if let Some(pattern) = routing.and_then(|globs| globs.matching(model)) {
+            self.allow(&policy.id, "routing", Detail::Routed(pattern.clone()));
+        }
+    }
+
     pub(super) fn hear_hours(&mut self, policy: &Policy, closed: &[String]) {
         if closed.iter().any(|id| **id == *policy.id) {
             let detail = format!("{} allows requests in its hours only", policy.id);

@@ -124,6 +124,18 @@ pub(super) struct RulesRecord {
     /// Which of the policies are closed now is said with each request.
     #[serde(rename = "hours")]
     _hours: Option<serde::de::IgnoredAny>,
+    pub routing: Option<RoutingRecord>,
     pub review_above_nanousd: Option<u64>,
     pub review: Option<Review>,
+}
+
+/// Which models may be served by cheaper ones; by which is looked up by whoever sends.
+#[derive(Deserialize)]
+pub(super) struct RoutingRecord {
+    pub routes: Vec<RoutedRecord>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RoutedRecord {
+    pub models: Vec<String>,
 }

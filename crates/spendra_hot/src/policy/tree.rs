@@ -44,6 +44,8 @@ pub(super) struct Rules {
     pub default_output_tokens: Option<u64>,
     pub unlimited_output: Option<Unlimited>,
     pub environments_allow: Option<Globs>,
+    /// Models for which a cheaper one is looked for.
+    pub routing: Option<Globs>,
     pub review_above_nanousd: Option<u64>,
     pub review: Review,
 }
@@ -122,6 +124,10 @@ impl Rules {
             default_output_tokens: record.default_output_tokens,
             unlimited_output: record.unlimited_output,
             environments_allow: globs(&record.environments_allow),
+            routing: record.routing.as_ref().map(|routing| {
+                let patterns = routing.routes.iter().flat_map(|routed| &routed.models);
+                Globs::new(&patterns.cloned().collect::<Vec<_>>())
+            }),
             review_above_nanousd: record.review_above_nanousd,
             review: record.review.unwrap_or_default(),
         }

@@ -333,7 +333,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                   ELSE f.value = v.value END))
 $$;
 
--- What was in flight when a budget was made, for its account that is not open yet.
+-- What was in flight when a budget was made, for its account that is not open yet. What another
+-- budget set aside for when a store is away is no request.
 CREATE FUNCTION spendra.joining(
     p_org text, p_account text[], p_budget text[], p_start timestamptz[], p_end timestamptz[]
 ) RETURNS TABLE (reservation_id uuid, account text)
@@ -343,6 +344,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, spendra AS $$
     JOIN budgets b ON b.org_id = p_org AND b.id = w.budget AND b.created_at > w.starts
     JOIN reservations r ON r.org_id = p_org AND selects(b.selector, r.facts)
      AND r.reserved_at >= w.starts AND r.reserved_at < w.ends
+     AND (r.provider, r.requested_model) <> ('spendra', 'allowance')
     WHERE NOT EXISTS (
         SELECT FROM accounts a WHERE a.org_id = p_org AND a.account_id = w.account)
 $$;
