@@ -147,6 +147,9 @@ class Oracle:
             if who in self.case.get("closed", []):
                 self._speak(who, "hours", "refuse")
                 yield "outside_hours"
+            routing = rules.get("routing") or {"routes": []}
+            if any(accepts(glob, model) for each in routing["routes"] for glob in each["models"]):
+                self._speak(who, "routing", "allow")
             for rule in ("requests_per_minute", "tokens_per_minute", "max_concurrency"):
                 if (most := rules.get(rule)) is not None:
                     self._speak(who, rule, "limit")

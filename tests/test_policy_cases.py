@@ -171,6 +171,17 @@ RULES = st.fixed_dictionaries(
         "environments_allow": optional(
             st.lists(st.sampled_from(["prod", "p*", "dev"]), max_size=2)
         ),
+        "routing": optional(
+            st.fixed_dictionaries(
+                {
+                    "mode": st.sampled_from(["observe", "enforce"]),
+                    "routes": st.lists(
+                        st.fixed_dictionaries({"models": GLOBS, "instead": st.just(["gpt-4"])}),
+                        max_size=2,
+                    ),
+                }
+            )
+        ),
         "review_above_nanousd": AMOUNTS,
         "review": st.sampled_from([None, "block", "flag"]),
     },
