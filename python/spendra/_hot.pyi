@@ -29,6 +29,10 @@ class Principal:
     key_id: Final[str]
     name: Final[str]
     environment: Final[str]
+    projects: Final[list[str]]
+    """Those of which each request of the key has to name one; empty where it has no choice."""
+    def in_project(self, name: str) -> Self | None:
+        """The same, bound to one of its `projects`; None for another."""
     def scope(self) -> dict[str, list[str]]: ...
 
 @final

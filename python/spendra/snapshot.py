@@ -61,6 +61,7 @@ class KeyHash(_Wire, frozen=True):
 class KeyRecord(_Wire, frozen=True):
     """`scope` holds every dimension the key is bound to, ancestors included.
 
+    `projects`: of a key for several, its whole scope in each; a request names which it is in.
     `delegated_from`: the keys above it, whose budgets and policies are its own too.
     """
 
@@ -70,6 +71,7 @@ class KeyRecord(_Wire, frozen=True):
     state: Literal["active", "paused", "revoked"]
     hashes: list[KeyHash]
     scope: Selector
+    projects: dict[str, Selector] = {}
     models: list[str] | None = None
     providers: list[str] | None = None
     tools: list[str] | None = None

@@ -31,11 +31,15 @@ _KEY = re.compile(r"spd_[a-z0-9]{1,16}_[A-Za-z0-9]{12}_[A-Za-z0-9]+")
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """`scope` maps each dimension to one name; `models`, `providers` and `tools` are globs."""
+    """`scope` maps each dimension to one name; `models`, `providers` and `tools` are globs.
+
+    `projects`: each request names one of them, in place of a project in `scope`.
+    """
 
     name: str
     scope: Mapping[str, str]
     environment: str | None
+    projects: list[str] | None
     models: list[str] | None
     providers: list[str] | None
     tools: list[str] | None
@@ -57,6 +61,8 @@ async def create(
             draft = _within(above, draft, await read_parents(change.connection, org_id))
         environment = draft.environment or "live"
         await scopes.register(change.connection, org_id, draft.scope)
+        for project in draft.projects or ():
+            await scopes.register(change.connection, org_id, {"project": project})
         minted = await _mint(publisher, change, environment)
         await change.connection.execute(
             SQL["insert"],
@@ -160,6 +166,7 @@ def _columns(draft: Draft, environment: str) -> tuple[object, ...]:
         draft.name,
         environment,
         draft.scope,
+        draft.projects,
         draft.models,
         draft.providers,
         draft.tools,
@@ -186,6 +193,7 @@ def _within(above: Row, draft: Draft, parents: Parents) -> Draft:
     return replace(
         draft,
         scope=scope,
+        projects=_projects_within(name, above, draft),
         environment=above["environment"],
         models=_list_within(name, "models", above["models"], draft.models),
         providers=_list_within(name, "providers", above["providers"], draft.providers),
@@ -196,6 +204,16 @@ def _within(above: Row, draft: Draft, parents: Parents) -> Draft:
         expires_at=_least(name, "expires_at", above["expires_at"], draft.expires_at),
         delegated_from=[name, *above["delegated_from"]],
     )
+
+
+def _projects_within(name: str, above: Row, draft: Draft) -> list[str] | None:
+    wished, known = draft.projects, above["projects"]
+    if "project" in draft.scope:
+        _list_within(name, "scope.project", known, [draft.scope["project"]])
+        return None
+    if wished is not None and "project" in above["scope"]:
+        _refuse_beyond(name, "projects", f"it is of the project {above['scope']['project']!r}")
+    return _list_within(name, "projects", known, wished)
 
 
 def _list_within(

@@ -92,7 +92,7 @@ async def _principal(
         known = await key_record(connection, org_id, question.key_id)
         if known is None:
             refuse_missing("key", question.key_id)
-        return _known(known, now_ms)
+        return _in_project(_known(known, now_ms), question)
     _, key_id = mint_key(question.environment)
     parents = await read_parents(connection, org_id)
     record = KeyRecord(
@@ -100,6 +100,17 @@ async def _principal(
         scope=flatten(question.scope, parents),
     )  # fmt: skip
     return _known(record, now_ms)
+
+
+def _in_project(principal: Principal, question: Question) -> Principal:
+    """Of a key for several, the one that the request names."""
+    if not principal.projects:
+        return principal
+    bound = principal.in_project(question.facts.get("project", ""))
+    if bound is None:
+        known = ", ".join(principal.projects)
+        refuse_invalid(f"facts.project: the key is for several projects; name one of {known}.")
+    return bound
 
 
 def _known(record: KeyRecord, now_ms: int) -> Principal:

@@ -100,6 +100,11 @@ def _key(row: Row, hashes: list[KeyHash], tree: Tree) -> KeyRecord:
         state=_key_state(row, tree),
         hashes=hashes,
         scope=flatten(row["scope"], tree.parents),
+        projects={
+            name: flatten({**row["scope"], "project": name}, tree.parents)
+            for name in row["projects"] or ()
+            if not is_closed(("project", name), tree.archived, tree.parents)
+        },
         models=row["models"],
         providers=row["providers"],
         tools=row["tools"],

@@ -72,7 +72,11 @@ class Shards:
 def facts_of(key: KeyRecord) -> Selector:
     """What a selector over keys sees of one; a delegated key counts for those above it too."""
     own = {"key": [key.id, *key.delegated_from], "environment": [key.environment]}
-    return {**key.scope, **own}
+    bound: dict[str, list[str]] = {}
+    for scope in (key.scope, *key.projects.values()):
+        for dimension, names in scope.items():
+            bound.setdefault(dimension, []).extend(names)
+    return {**bound, **own}
 
 
 def narrow_secrets(data: bytes, view: View, shards: Mapping[str, bytes]) -> bytes:

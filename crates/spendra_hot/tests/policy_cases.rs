@@ -59,6 +59,7 @@ impl Key {
     fn principal(&self) -> Principal {
         let scope = self.scope.clone().into_iter();
         Principal {
+            projects: Box::default(),
             key_id: self.id.as_str().into(),
             name: self.name.as_str().into(),
             environment: self.environment.as_str().into(),

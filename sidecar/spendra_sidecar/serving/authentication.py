@@ -55,22 +55,33 @@ class Authentication:
             raise Refusal("snapshot_stale", msg, retry_after_ms=1000)
         return live
 
-    async def authenticate(self, call: Call, live: Live) -> tuple[Live, Principal]:
-        """Who asks, and the snapshot that knows it: a key may be younger than ours."""
+    async def authenticate(
+        self, call: Call, live: Live, *, spends: bool = True
+    ) -> tuple[Live, Principal]:
+        """Who asks, and the snapshot that knows it: a key may be younger than ours.
+
+        `spends`: what it asks costs money, which has to be somebody's.
+        """
         key = callers.presented_key(call.scope.headers, call.scope.query_string)
         if not key:
             msg = "No key: give a Spendra key as the SDK's API key, or in X-Spendra-Key."
             raise Refusal("key_missing", msg)
         if live.issuers and _is_jwt(key):
             principal = await self._tokens().principal(key, live, self._ledger.now_ms())
-            return live.seen_by(principal), principal
+        else:
+            live, principal = await self._known(key, live)
+        if spends and principal.projects:
+            principal = _in_project(principal, call.facts.get("project", ""))
+        return live.seen_by(principal), principal
+
+    async def _known(self, key: str, live: Live) -> tuple[Live, Principal]:
         found = live.keys.authenticate(key, self._ledger.now_ms())
         if found == "key_unknown":
             live = await self._receiver.at_least(live.version + 1, _FRESH_KEY_S) or live
             found = live.keys.authenticate(key, self._ledger.now_ms())
         if isinstance(found, str):
             raise Refusal(found, _KEY_REFUSALS[found])
-        return live.seen_by(found), found
+        return live, found
 
     def _tokens(self) -> "Jwts":
         # Seven MiB that only sidecars with trusted issuers need.
@@ -79,6 +90,15 @@ class Authentication:
         if self._jwts is None:
             self._jwts = Jwts()
         return self._jwts
+
+
+def _in_project(principal: Principal, name: str) -> Principal:
+    bound = principal.in_project(name)
+    if bound is None:
+        known = ", ".join(principal.projects)
+        msg = f"This key is for several projects; name one of them in X-Spendra-Project: {known}."
+        raise Refusal("project_missing", msg)
+    return bound
 
 
 def _is_jwt(text: str) -> bool:

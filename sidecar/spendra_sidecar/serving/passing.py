@@ -55,7 +55,7 @@ class Passing:
     async def serve(self, call: Call) -> None:
         """Raises Refusal before any byte was answered."""
         live, principal = await self._authentication.authenticate(
-            call, self._authentication.snapshot()
+            call, self._authentication.snapshot(), spends=False
         )
         choice = _choice(call, live)
         credential = await self._credentials.header(choice.route, choice.operation)

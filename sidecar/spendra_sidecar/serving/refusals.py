@@ -38,6 +38,7 @@ KINDS: dict[str, Kind] = {
     "provider_not_allowed": _DENIED,
     "tool_not_allowed": _DENIED,
     "label_missing": _DENIED,
+    "project_missing": _DENIED,
     "label_not_allowed": _DENIED,
     "vendor_not_allowed": _DENIED,
     "environment_not_allowed": _DENIED,

@@ -9,7 +9,7 @@ SELECT kind, name FROM spendra.scopes WHERE org_id = $1 AND state = 'archived';
 
 -- name: keys
 -- A revoked key keeps its own refusal for a month; then it is as unknown as any other text.
-SELECT id, name, environment, state, scope, models, providers, tools, delegated_from,
+SELECT id, name, environment, state, scope, projects, models, providers, tools, delegated_from,
     max_request_nanousd, expires_at, shard, CASE WHEN delegated_from = '{}' THEN '{}' ELSE ARRAY(
         SELECT above.state FROM spendra.keys above
         WHERE above.org_id = $1 AND above.id = ANY (k.delegated_from)) END AS states_above

@@ -17,4 +17,5 @@ FROM spendra.issuers WHERE org_id = $1 AND name > $2 ORDER BY name LIMIT $3;
 DELETE FROM spendra.issuers WHERE org_id = $1 AND name = $2;
 
 -- name: key_scope
-SELECT scope FROM spendra.keys WHERE org_id = $1 AND id = $2 AND state <> 'revoked';
+SELECT CASE WHEN projects IS NULL THEN scope ELSE scope || '{"project": "several"}' END
+FROM spendra.keys WHERE org_id = $1 AND id = $2 AND state <> 'revoked';

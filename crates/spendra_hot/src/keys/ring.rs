@@ -16,19 +16,34 @@ use crate::policy::KEY_DIMENSIONS;
 pub type Scope = Box<[(Box<str>, Box<[Box<str>]>)]>;
 
 /// Who asks: a valid key, what it is bound to and what it may do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Principal {
     pub key_id: Arc<str>,
     pub name: Box<str>,
     pub environment: Box<str>,
     /// What the key is bound to, ancestors included.
     pub scope: Scope,
+    /// What it is bound to in each of the projects of which every request names one.
+    pub projects: Box<[(Box<str>, Scope)]>,
     pub models: Option<Globs>,
     pub providers: Option<Globs>,
     pub tools: Option<Globs>,
     /// The keys that it was delegated from: what is theirs counts for it too.
     pub delegated_from: Box<[Box<str>]>,
     pub max_request_nanousd: Option<u64>,
+}
+
+impl Principal {
+    /// The same, bound to one of its projects; `None` for another.
+    #[must_use]
+    pub fn in_project(&self, name: &str) -> Option<Self> {
+        let (_, scope) = self.projects.iter().find(|(known, _)| **known == *name)?;
+        Some(Self {
+            scope: scope.clone(),
+            projects: Box::default(),
+            ..self.clone()
+        })
+    }
 }
 
 /// Why a presented key does not count, in the order in which it is found out.
@@ -198,6 +213,11 @@ fn admit(record: KeyRecord) -> Result<(Box<str>, Entry), Unusable> {
         name: record.name.into(),
         environment: record.environment.into(),
         scope: scope(&id, record.scope)?,
+        projects: record
+            .projects
+            .into_iter()
+            .map(|(name, bound)| Ok((name.into(), scope(&id, bound)?)))
+            .collect::<Result<_, _>>()?,
         models: record.models.as_deref().map(Globs::new),
         providers: record.providers.as_deref().map(Globs::new),
         tools: record.tools.as_deref().map(Globs::new),

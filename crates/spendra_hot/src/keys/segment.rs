@@ -19,6 +19,9 @@ pub(super) struct KeyRecord {
     pub state: State,
     pub hashes: Vec<HashRecord>,
     pub scope: BTreeMap<String, Vec<String>>,
+    /// Of a key for several projects: its whole scope in each.
+    #[serde(default)]
+    pub projects: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     #[serde(default)]
     pub models: Option<Vec<String>>,
     #[serde(default)]

@@ -29,6 +29,15 @@ impl Principal {
         &self.0.environment
     }
 
+    #[getter]
+    fn projects(&self) -> Vec<&str> {
+        self.0.projects.iter().map(|(name, _)| &**name).collect()
+    }
+
+    fn in_project(&self, name: &str) -> Option<Self> {
+        self.0.in_project(name).map(|bound| Self(Arc::new(bound)))
+    }
+
     fn scope(&self) -> BTreeMap<&str, Vec<&str>> {
         let scope = self.0.scope.iter();
         scope

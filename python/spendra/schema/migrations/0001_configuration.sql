@@ -81,6 +81,8 @@ CREATE TABLE spendra.keys (
     environment text NOT NULL,
     state text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'revoked')),
     scope jsonb NOT NULL,
+    -- The names of those of which each request says in which it is.
+    projects jsonb,
     models jsonb,
     providers jsonb,
     tools jsonb,
