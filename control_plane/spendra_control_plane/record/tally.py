@@ -15,6 +15,7 @@ from spendra_control_plane.record.rows import Account, Line, Open, Retired
 from spendra_control_plane.stores.sql import read_statements
 
 _SQL = read_statements(Path(__file__).with_name("tally.sql").read_text("utf-8"))
+_RETIRED = ("events", "entries", "cost_nanousd")
 _EDGE = timedelta(hours=1)
 _JOINED = (
     "two_outcomes", "voided_at_a_cost", "posted_without_its_entries", "entries_without_an_event",
@@ -30,6 +31,7 @@ class Tally:
     """A context manager: it has a scratch file. Feed every row, then ask for `problems`."""
 
     def __init__(self, retired: Retired | None) -> None:
+        self._retired = retired
         self._kept_since = datetime.fromisoformat(retired.kept_since) if retired else None
         self._directory = tempfile.TemporaryDirectory(prefix="spendra-verify-")
         self._database = sqlite3.connect(
@@ -91,6 +93,11 @@ class Tally:
 
     def _differences(self) -> Iterator[str]:
         sums = self._sums
+        for name in _RETIRED:
+            said = getattr(self._retired, name) if self._retired else 0
+            if said != sums[f"retired {name}"]:
+                audited = sums[f"retired {name}"]
+                yield f"{said} {name} are said to be retired, and {audited} in the audit"
         if sums["expense"] != sums["cost"] + sums["adjusted"]:
             yield (
                 f"expenses come to {sums['expense']} nano-USD, events to {sums['cost']} and "
@@ -116,7 +123,10 @@ class Tally:
         self._book(row["account_ids"], row["amount_nanousd"])
 
     def _audit(self, row: dict[str, Any], _batch: int) -> None:
-        """It moves no money."""
+        """It moves no money, but says what was retired."""
+        if row["what"] == "retirements":
+            for name in _RETIRED:
+                self._sums[f"retired {name}"] += row["after"][name]
 
     def _ledger_entries(self, row: dict[str, Any], batch: int) -> None:
         if batch != self._batch[0]:

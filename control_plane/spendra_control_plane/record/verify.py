@@ -38,7 +38,8 @@ async def verify(source: Source, noted: Mapping[str, Head] | None = None) -> Ver
     retired: dict[str, dict[int, RetiredSeal]] = {chain: {} for chain in CHAINS}
     async for seal in source.retired_seals():
         retired[seal.chain][seal.number] = seal
-    with Tally(await source.retired()) as tally:
+    totals = await source.retired()
+    with Tally(totals) as tally:
         for chain in CHAINS:
             checked = _Checked(source, chain, tally, (noted or {}).get(chain), retired[chain])
             verdict.chains[chain] = await checked.run()
@@ -48,6 +49,13 @@ async def verify(source: Source, noted: Mapping[str, Head] | None = None) -> Ver
         async for account in source.accounts():
             tally.add_account(account)
         verdict.problems += tally.problems()
+    for chain, said in (
+        ("spend_events", totals.events if totals else 0),
+        ("ledger_entries", totals.entries if totals else 0),
+    ):
+        seen = verdict.chains[chain].retired
+        if seen != said:
+            verdict.problems.append(f"{chain}: {said} rows are retired, and seals lack {seen}")
     return verdict
 
 
