@@ -236,9 +236,21 @@ class Oracle:
         wanted = asked if asked is not None else self._default()
         caps = [wanted, *ceilings, self.price["max_output"], self._remaining_context()]
         cap = min(cap for cap in caps if cap is not None)
+        cap = self._fitted(cap)
         self.outcome["output_cap"], self.outcome["write_cap"] = cap, cap != limit
         if cap == 0 and wanted > 0:
             yield "input_too_large"
+
+    def _fitted(self, cap: int) -> int:
+        room, said = self.case.get("affordable_output"), self._said("fit_output_to_budget")
+        if room is None or room >= cap or not said:
+            return cap
+        least = max(least for _, least in said)
+        if room < least:
+            return cap
+        speaker = [who for who, number in said if number == least][-1]
+        self._speak(speaker, "fit_output_to_budget", "limit")
+        return int(room)
 
     def _limit(self) -> tuple[int | None, int | None]:
         """The caller's limit, and the provider's for a caller who sets none."""

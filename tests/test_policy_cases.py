@@ -86,6 +86,7 @@ def decide(segment: Json, prices: Json, case: Json) -> _hot.Decision:
         body_tokens=case.get("body_tokens"),
         closed=case.get("closed", []),
         granted_nanousd=case.get("granted_nanousd"),
+        affordable_output=case.get("affordable_output"),
     )
 
 
@@ -168,6 +169,7 @@ RULES = st.fixed_dictionaries(
         "tokens_per_minute": optional(st.sampled_from([16, 200, 1000])),
         "max_concurrency": COUNTS,
         "default_output_tokens": COUNTS,
+        "fit_output_to_budget": COUNTS,
         "environments_allow": optional(
             st.lists(st.sampled_from(["prod", "p*", "dev"]), max_size=2)
         ),
@@ -289,6 +291,7 @@ CALLS = st.fixed_dictionaries(
         "body_tokens": st.integers(0, 300),
         "closed": st.lists(st.sampled_from(["pol_0", "pol_2"]), unique=True),
         "granted_nanousd": st.integers(0, 5000),
+        "affordable_output": TOKENS,
     },
 )
 

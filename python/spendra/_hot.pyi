@@ -294,12 +294,14 @@ class PolicyTree:
         service_tier: str | None = None,
         closed: Sequence[str] | None = None,
         granted_nanousd: int | None = None,
+        affordable_output: int | None = None,
     ) -> Decision:
         """`facts` are what the request's headers add: dimension to value (`project`, `run`,
         `label:feature`, ...). One that contradicts the key's scope refuses: `scope_conflict`.
         `body_tokens`: tokens of the whole body in the model's vocabulary, a tighter bound than
         its bytes where they were counted. `service_tier`: the only one it may be billed at, where
-        that is sure; the dearest counts where the model has no price at it."""
+        that is sure; the dearest counts where the model has no price at it. `affordable_output`:
+        output tokens that a budget has room for, where it had none for what was decided before."""
 
 # --- relay --------------------------------------------------------------------------------
 

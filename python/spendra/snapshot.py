@@ -168,6 +168,7 @@ class Rules(_Wire, frozen=True):
     tokens_per_minute: int | None = None
     max_concurrency: int | None = None
     default_output_tokens: int | None = None
+    fit_output_to_budget: int | None = None
     unlimited_output: Literal["cap", "watch", "model"] | None = None
     environments_allow: list[str] | None = None
     hours: Hours | None = None

@@ -36,6 +36,7 @@ NOT_REPLAYED: Final = (
     "tools_allow",
     "tools_deny",
     "default_output_tokens",
+    "fit_output_to_budget",
     "unlimited_output",
     "routing",
 )

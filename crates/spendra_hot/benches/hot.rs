@@ -139,6 +139,7 @@ fn inspect_and_decide_4_kb(bencher: Bencher<'_, '_>) {
             tier: None,
             closed: &[],
             granted_nanousd: None,
+            affordable_output: None,
         };
         tree.decide(&request, &prices).unwrap()
     });

@@ -37,6 +37,8 @@ struct Case {
     closed: Vec<String>,
     #[serde(default)]
     granted_nanousd: Option<u64>,
+    #[serde(default)]
+    affordable_output: Option<u64>,
     expect: Map<String, Value>,
 }
 
@@ -86,6 +88,7 @@ fn decide(case: &Case, tree: &PolicyTree, prices: &FlatPrices) -> Decision {
         tier: None,
         closed: &case.closed,
         granted_nanousd: case.granted_nanousd,
+        affordable_output: case.affordable_output,
     };
     tree.decide(&request, prices).unwrap()
 }
@@ -165,6 +168,7 @@ fn messages_say_what_to_do() {
         body_tokens: None,
         closed: Vec::new(),
         granted_nanousd: None,
+        affordable_output: None,
         expect: Map::new(),
     };
     let message = |body: Value| decide(&case(body), &tree, &prices).message;
@@ -220,6 +224,7 @@ fn a_header_of_no_dimension_is_an_error() {
         tier: None,
         closed: &[],
         granted_nanousd: None,
+        affordable_output: None,
     };
     let prices: FlatPrices = serde_json::from_str("{}").unwrap();
     assert!(

@@ -82,6 +82,8 @@ class Admissions:
                 live = await self._authentication.newer(verdict.version)
             elif isinstance(verdict, Exhausted) and judging.may_fit(call, judged, verdict):
                 call.body_tokens = await _counted(call, judged)
+            elif isinstance(verdict, Exhausted) and _has_less(call, judged, verdict):
+                call.affordable_output = budget_refusals.affordable_output(judged, verdict)
             elif not isinstance(verdict, WrongPeriod):
                 raise self._unfit(call, judged, reservation, verdict)
         msg = "The policy kept changing while this request was judged; try again."
@@ -231,6 +233,15 @@ class Admissions:
 
     def _now_ms(self) -> int:
         return self._ledger.now_ms()
+
+
+def _has_less(call: Call, judged: Judged, short: Exhausted) -> bool:
+    """Whether a policy may want less output rather than none, and it was not tried with that."""
+    if not judged.live.fits or call.parts is not None:
+        return False
+    room, cap = budget_refusals.affordable_output(judged, short), judged.decision.output_cap or 0
+    known = call.affordable_output
+    return 0 < room < cap and (known is None or room < known)
 
 
 async def _counted(call: Call, judged: Judged) -> int:

@@ -18,7 +18,7 @@ def exhausted(short: Exhausted, judged: Judged) -> Refusal:
     remaining = max(short.limit_nanousd - short.taken_nanousd, 0)
     resets_at = _resets_at(short.account.end_s)
     asked = judged.most_nanousd
-    affordable = affordable_output(judged, remaining)
+    affordable = affordable_output(judged, short)
     message = (
         f"Budget {budget.name!r} ({budget.period}) has ${nanousd_to_usd(remaining)} left of "
         f"${nanousd_to_usd(short.limit_nanousd)}, and this request could cost up to "
@@ -83,7 +83,7 @@ def frozen(_: Frozen) -> Refusal:
     return Refusal("spending_frozen", "Spending of this organization is stopped by its operators.")
 
 
-def affordable_output(judged: Judged, remaining_nanousd: int) -> int:
+def affordable_output(judged: Judged, short: Exhausted) -> int:
     """Output tokens of each choice that would still fit; 0 when the input does not, or where a
     batch would have to be a smaller one."""
     decision, choices = judged.decision, judged.inspected.choices
@@ -94,7 +94,7 @@ def affordable_output(judged: Judged, remaining_nanousd: int) -> int:
     for_output = decision.reserved_nanousd - for_input
     # Saying so in the request makes its input a little longer.
     longer = -(-for_input * _LIMIT_BYTES // max(decision.input_bound_tokens, 1))
-    room = remaining_nanousd - for_input - longer
+    room = max(short.limit_nanousd - short.taken_nanousd, 0) - for_input - longer
     if room <= 0 or for_output <= 0 or choices <= 0:
         return 0
     return min(cap, cap * room // for_output)

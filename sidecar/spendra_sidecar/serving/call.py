@@ -44,6 +44,8 @@ class Call:
     body: bytes = b""
     body_tokens: int | None = None
     """Tokens of the whole body, where they were counted."""
+    affordable_output: int | None = None
+    """Output tokens that a budget has room for, where it had none for more."""
     parts: list[Part] | None = None
     """The requests of a batch."""
     repeat: Repeat | None = None

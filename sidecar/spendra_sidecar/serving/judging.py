@@ -83,6 +83,7 @@ def judge(call: Call, live: Live, principal: Principal, choice: Choice, now_ms: 
         body_tokens=call.body_tokens,
         closed=live.hours.closed(now_ms),
         granted_nanousd=None if call.grant is None else call.grant.nanousd,
+        affordable_output=call.affordable_output,
     )
     if _NUL in decision.facts:
         msg = "The model, or a label, holds a NUL character; it cannot be booked."

@@ -62,6 +62,7 @@ class _Policy(NamedTuple):
     budgets: list[BudgetClock]
     hours: HoursClock
     routing: dict[str, CheaperModels]
+    fits: bool
 
     @classmethod
     def load(cls, segment: bytes) -> Self:
@@ -72,7 +73,8 @@ class _Policy(NamedTuple):
             for policy in said.policies
             if policy.rules.routing is not None
         }
-        return cls(PolicyTree.load(segment), budgets, HoursClock(said.policies), routing)
+        fits = any(policy.rules.fit_output_to_budget is not None for policy in said.policies)
+        return cls(PolicyTree.load(segment), budgets, HoursClock(said.policies), routing, fits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Live:
     hours: HoursClock
     routing: dict[str, CheaperModels]
     """By the policies that say something about it."""
+    fits: bool
+    """Whether some policy has output fitted to what a budget has left."""
     routes: Routes
     issuers: list[wire.IssuerRecord]
     source: wire.Snapshot
@@ -132,6 +136,7 @@ def load(source: wire.Snapshot, before: Live | None) -> Live:
             budgets=policy.budgets,
             hours=policy.hours,
             routing=policy.routing,
+            fits=policy.fits,
             routes=Routes(compiled(record) for record in secrets.routes),
             issuers=secrets.issuers,
             source=source,

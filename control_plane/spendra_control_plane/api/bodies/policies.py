@@ -79,6 +79,7 @@ class RulesBody(Body):
     tokens_per_minute: Tokens | None = None
     max_concurrency: Tokens | None = None
     default_output_tokens: Tokens | None = None
+    fit_output_to_budget: Tokens | None = None
     unlimited_output: Literal["cap", "watch", "model"] | None = None
     environments_allow: Globs | None = None
     hours: HoursBody | None = None

@@ -78,6 +78,7 @@ fn decide(segment: &[u8]) {
             tier: None,
         closed: &[],
         granted_nanousd: None,
+        affordable_output: None,
     };
     let decision = tree.decide(&request, &SOUND.prices).expect("sound facts");
     assert!(decision.allowed() || !decision.message.is_empty());

@@ -15,6 +15,7 @@ impl Decision {
         tree: &PolicyTree,
         policies: &[&Policy],
         inspected: &Inspected,
+        affordable: Option<u64>,
         quote: &impl Quote,
     ) {
         if !inspected.generates || quote.max_output() == Some(0) {
@@ -37,8 +38,11 @@ impl Decision {
             .chain(model)
             .flatten()
             .fold(wanted, u64::min);
+        let fitted = self.hear_fit(policies, affordable.filter(|room| *room < cap));
+        let cap = fitted.unwrap_or(cap);
         self.output_cap = Some(cap);
-        self.watched = unlimited == Some(Unlimited::Watch) && ceiling.is_none();
+        let is_bounded = ceiling.is_some() || fitted.is_some();
+        self.watched = unlimited == Some(Unlimited::Watch) && !is_bounded;
         let differs = inspected.output_limit != Some(cap);
         self.write_cap = inspected.takes_cap && differs && !self.watched;
         if cap == 0 && wanted > 0 {
@@ -65,6 +69,22 @@ impl Decision {
             smallest = Some(smallest.map_or(most, |other: u64| other.min(most)));
         }
         smallest
+    }
+
+    /// What a budget has room for, where policies want less rather than nothing, and none of them
+    /// thinks it too little.
+    fn hear_fit(&mut self, policies: &[&Policy], affordable: Option<u64>) -> Option<u64> {
+        let room = affordable?;
+        let said = policies.iter().filter_map(|policy| {
+            let least = policy.rules.fit_output_to_budget?;
+            Some((least, &policy.id))
+        });
+        let (least, speaker) = said.max_by_key(|(least, _)| *least)?;
+        if room < least {
+            return None;
+        }
+        self.limit(speaker, "fit_output_to_budget", Detail::Output(room));
+        Some(room)
     }
 
     /// For a caller who sets no limit: the strictest of what the policies say.

@@ -36,6 +36,8 @@ pub struct Request<'a> {
     pub closed: &'a [String],
     /// What a reviewer has approved of, if anything.
     pub granted_nanousd: Option<u64>,
+    /// Output tokens that a budget has room for, where it has none for what was decided before.
+    pub affordable_output: Option<u64>,
 }
 
 impl PolicyTree {
@@ -95,7 +97,13 @@ impl PolicyTree {
             decision.hear_input_limit(policy, request.inspected);
         }
         if decision.allowed() {
-            decision.cap_output(self, policies, request.inspected, &quote);
+            decision.cap_output(
+                self,
+                policies,
+                request.inspected,
+                request.affordable_output,
+                &quote,
+            );
             decision.reserve(request, policies, &quote);
         }
     }

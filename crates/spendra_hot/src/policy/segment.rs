@@ -119,6 +119,8 @@ pub(super) struct RulesRecord {
     pub tokens_per_minute: Option<u64>,
     pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
+    /// The smallest output that is worth having where a budget has no room for more.
+    pub fit_output_to_budget: Option<u64>,
     pub unlimited_output: Option<Unlimited>,
     pub environments_allow: Option<Vec<String>>,
     /// Which of the policies are closed now is said with each request.

@@ -42,6 +42,7 @@ pub(super) struct Rules {
     pub tokens_per_minute: Option<u64>,
     pub max_concurrency: Option<u64>,
     pub default_output_tokens: Option<u64>,
+    pub fit_output_to_budget: Option<u64>,
     pub unlimited_output: Option<Unlimited>,
     pub environments_allow: Option<Globs>,
     /// Models for which a cheaper one is looked for.
@@ -122,6 +123,7 @@ impl Rules {
             tokens_per_minute: record.tokens_per_minute,
             max_concurrency: record.max_concurrency,
             default_output_tokens: record.default_output_tokens,
+            fit_output_to_budget: record.fit_output_to_budget,
             unlimited_output: record.unlimited_output,
             environments_allow: globs(&record.environments_allow),
             routing: record.routing.as_ref().map(|routing| {

@@ -146,7 +146,7 @@ impl PolicyTree {
         tree.map(Self).map_err(hot_error)
     }
 
-    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None, service_tier=None, closed=None, granted_nanousd=None))]
+    #[pyo3(signature = (principal, inspected, prices, *, provider, facts, now_ms, body_tokens=None, model=None, service_tier=None, closed=None, granted_nanousd=None, affordable_output=None))]
     #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
     fn decide(
         &self,
@@ -161,6 +161,7 @@ impl PolicyTree {
         service_tier: Option<&str>,
         closed: Option<Vec<String>>,
         granted_nanousd: Option<u64>,
+        affordable_output: Option<u64>,
     ) -> PyResult<Decision> {
         let request = policy::Request {
             principal: &principal.0,
@@ -173,6 +174,7 @@ impl PolicyTree {
             tier: service_tier,
             closed: closed.as_deref().unwrap_or_default(),
             granted_nanousd,
+            affordable_output,
         };
         self.0
             .decide(&request, &prices.0)
