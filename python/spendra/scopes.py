@@ -12,6 +12,8 @@ KEY_DIMENSIONS = ("team", "project", "person", "agent", "cost_center", "tier")
 
 REQUEST_DIMENSIONS = ("key", "environment", "provider", "model", "run")
 LABEL_PREFIX = "label:"
+ROUTED_FROM = f"{LABEL_PREFIX}spendra.routed_from"
+"""The model that the caller asked for, among the facts of what a policy had served by another."""
 
 
 def is_dimension(name: str) -> bool:

@@ -15,6 +15,7 @@ from tests.control_plane.running import (
     settings,
     start_control_plane,
 )
+from tests.openid import OpenIdProvider
 from tests.servers import Postgres, Server
 
 
@@ -42,6 +43,10 @@ def filled(org: Organization) -> str:
         {"name": "s", "kind": "slack", "url": "https://hooks.slack.com/services/T0/B0/x"},
     ):
         org.post("/v1/channels", body)
+    provider = OpenIdProvider()
+    client = {"issuer": provider.issuer, "client_id": "spendra", "client_secret": "known-to-two"}
+    org.ask("PUT", "/v1/sign-in", client)
+    provider.stop()
     headers = {"idempotency-key": "once"}
     made = org.api.post("/v1/keys", json={"name": "k"}, headers=headers)
     return str(made.json()["key"])
@@ -64,6 +69,7 @@ def test_everything_is_there_under_the_new_key_and_nothing_under_the_old(
     assert shown["channels.signing_sealed"] == "1"
     assert shown["provider_routes.credential_sealed"] == "1"
     assert shown["api_repeats.answer_sealed"] == "1"
+    assert shown["sign_in.client_secret_sealed"] == "1"
     plane = start_control_plane({**environ, "SPENDRA_MASTER_KEY": new}, tmp_path / "log")
     again = Organization(
         org.id,

@@ -67,10 +67,11 @@ async def _discovered(issuer: str) -> str:
 
 
 async def _check_key(connection: Connection, org_id: str, draft: Draft) -> None:
-    scope = await connection.fetchval(SQL["key_scope"], org_id, draft.key_id)
-    if scope is None:
+    key = await connection.fetchrow(SQL["standing_key"], org_id, draft.key_id)
+    if key is None:
         refuse_missing("key", draft.key_id)
-    both = sorted(set(scope) & set(draft.claims))
+    bound = {*key["scope"], *(["project"] if key["projects"] else [])}
+    both = sorted(bound & set(draft.claims))
     if both:
         refuse_invalid(
             f"claims.{both[0]}: the key {draft.key_id!r} is bound to a {both[0]} itself."

@@ -95,15 +95,17 @@ async def _make(
     old: Mapping[str, Draft],
 ) -> None:  # fmt: skip
     """`old`: what those that are there were made of."""
+    kept = set()
     for one, budget_id in made.items():
         before, after = old.get(one.name), wanted.get(one)
         if before is None or after is None or not _is_edit(before, after):
             await budgets.shut(change, budget_id)
-        elif edits := _edits(before, after):
+            continue
+        kept.add(one)
+        if edits := _edits(before, after):
             await budgets.apply(change, budget_id, edits)
     for one, draft in wanted.items():
-        before = old.get(one.name)
-        if one not in made or before is None or not _is_edit(before, draft):
+        if one not in kept:
             budget_id = await budgets.insert(change, _for(one.person, draft))
             await change.connection.execute(SQL["note"], change.org_id, *one, budget_id)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from spendra.scopes import ROUTED_FROM
 from spendra_control_plane.access.callers import Seen, require_within
 from spendra_control_plane.authoring.amounts import amount
 from spendra_control_plane.authoring.refusals import refuse_missing
@@ -104,7 +105,7 @@ async def _tried(
 
 def _asked_for(first: Row) -> str:
     """The model that the caller named, which a policy may have had served by another."""
-    (model,) = first["facts"].get("label:spendra.routed_from") or [first["requested_model"]]
+    (model,) = first["facts"].get(ROUTED_FROM) or [first["requested_model"]]
     return str(model)
 
 

@@ -9,15 +9,11 @@ from spendra_control_plane.stores.sql import statements
 SQL = statements("retirement")
 
 
-async def kept_since(pool: Pool, org_id: str) -> datetime | None:
-    """None: all of it is kept."""
-    found: datetime | None = await pool.fetchval(SQL["kept_since"], org_id)
-    return found
-
-
 async def require_kept(pool: Pool, org_id: str, start: datetime | None) -> None:
     """Raises Refusal for a start before that. None: whatever is kept is meant."""
-    since = None if start is None else await kept_since(pool, org_id)
-    if start is not None and since is not None and start < since:
+    if start is None:
+        return
+    since: datetime | None = await pool.fetchval(SQL["kept_since"], org_id)
+    if since is not None and start < since:
         day = f"{since:%Y-%m-%d}"
         refuse_invalid(f"Events before {day} are no longer kept; GET /v1/spend has their sums.")

@@ -94,7 +94,8 @@ def narrow_secrets(data: bytes, view: View, shards: Mapping[str, bytes]) -> byte
     ids = {key.id for key in keys}
     issuers = [issuer for issuer in every.issuers if issuer.key_id in ids]
     # A claim may name any scope, so that its bearer may use any route of one.
-    routes = named if issuers else [route for route in named if _is_used(route, keys)]
+    facts = [] if issuers else [facts_of(key) for key in keys]
+    routes = named if issuers else [route for route in named if _is_used(route, facts)]
     return msgspec.json.encode(msgspec.structs.replace(every, routes=routes, issuers=issuers))
 
 
@@ -105,5 +106,6 @@ def _named(routes: list[RouteRecord], view: View) -> list[RouteRecord]:
     return [route for route in routes if named.fullmatch(route.provider)]
 
 
-def _is_used(route: RouteRecord, keys: list[KeyRecord]) -> bool:
-    return not route.scope or any(selects(route.scope, facts_of(key)) for key in keys)
+def _is_used(route: RouteRecord, facts: list[Selector]) -> bool:
+    """By some key, of which a selector sees these facts."""
+    return not route.scope or any(selects(route.scope, each) for each in facts)

@@ -44,19 +44,19 @@ async def retire(database_url: str, keeping: Keeping) -> None:
     connection = await connect(database_url)
     try:
         if keeping.events is not None:
-            for month in await _months(connection, "spend_events", keeping.events):
+            for month in await _months(connection, "events_beyond", keeping.events):
                 if not await _retire(connection, month):
                     break
         if keeping.refusals is not None:
-            for month in await _months(connection, "refusals", keeping.refusals):
+            for month in await _months(connection, "refusals_beyond", keeping.refusals):
                 await connection.fetchval(_SQL["drop_refusals"], month)
                 _log.info("refusals of %s are no longer kept", f"{month:%Y-%m}")
     finally:
         await connection.close()
 
 
-async def _months(connection: Connection, table: str, months: int) -> list[date]:
-    return [row["month"] for row in await connection.fetch(_SQL[f"{table}_before"], months)]
+async def _months(connection: Connection, statement: str, months: int) -> list[date]:
+    return [row["month"] for row in await connection.fetch(_SQL[statement], months)]
 
 
 async def _retire(connection: Connection, month: date) -> bool:

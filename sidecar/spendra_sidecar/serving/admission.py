@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from spendra._hot import Principal, count_tokens
 from spendra.ids import uuid7
+from spendra.scopes import ROUTED_FROM
 from spendra_sidecar.config import Config
 from spendra_sidecar.ledger.ledger import Ledger
 from spendra_sidecar.ledger.words import (
@@ -82,8 +83,8 @@ class Admissions:
                 live = await self._authentication.newer(verdict.version)
             elif isinstance(verdict, Exhausted) and judging.may_fit(call, judged, verdict):
                 call.body_tokens = await _counted(call, judged)
-            elif isinstance(verdict, Exhausted) and _has_less(call, judged, verdict):
-                call.affordable_output = budget_refusals.affordable_output(judged, verdict)
+            elif isinstance(verdict, Exhausted) and (room := _less(call, judged, verdict)):
+                call.affordable_output = room
             elif not isinstance(verdict, WrongPeriod):
                 raise self._unfit(call, judged, reservation, verdict)
         msg = "The policy kept changing while this request was judged; try again."
@@ -120,7 +121,7 @@ class Admissions:
             return judged, found
         live, best = judged.live, judged
         told = call.facts
-        call.facts = {**told, routing.ROUTED_FROM: judged.catalog_model}
+        call.facts = {**told, ROUTED_FROM: judged.catalog_model}
         for choice in routing.choices(call, judged, said.models):
             other = judging.judge(call, live, principal, choice, self._now_ms())
             if other.decision.allowed and other.estimated_nanousd < best.estimated_nanousd:
@@ -235,13 +236,14 @@ class Admissions:
         return self._ledger.now_ms()
 
 
-def _has_less(call: Call, judged: Judged, short: Exhausted) -> bool:
-    """Whether a policy may want less output rather than none, and it was not tried with that."""
+def _less(call: Call, judged: Judged, short: Exhausted) -> int:
+    """Output tokens with which it was not tried, where a policy may want less rather than none;
+    else 0."""
     if not judged.live.fits or call.parts is not None:
-        return False
+        return 0
     room, cap = budget_refusals.affordable_output(judged, short), judged.decision.output_cap or 0
     known = call.affordable_output
-    return 0 < room < cap and (known is None or room < known)
+    return room if room < cap and (known is None or room < known) else 0
 
 
 async def _counted(call: Call, judged: Judged) -> int:

@@ -6,8 +6,6 @@ from typing import NamedTuple
 from spendra.snapshot import Mode
 from spendra_sidecar.serving.call import Call, Choice, Judged
 
-ROUTED_FROM = "label:spendra.routed_from"
-"""The model that the caller asked for, among the facts of what was sent to another."""
 CHEAPER = "label:spendra.cheaper"
 """The model that would have been cheaper, where a policy only observes."""
 _STRICTEST: tuple[Mode, ...] = ("enforce", "prefer_cheap", "observe")

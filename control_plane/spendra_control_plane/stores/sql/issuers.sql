@@ -16,6 +16,5 @@ FROM spendra.issuers WHERE org_id = $1 AND name > $2 ORDER BY name LIMIT $3;
 -- name: delete
 DELETE FROM spendra.issuers WHERE org_id = $1 AND name = $2;
 
--- name: key_scope
-SELECT CASE WHEN projects IS NULL THEN scope ELSE scope || '{"project": "several"}' END
-FROM spendra.keys WHERE org_id = $1 AND id = $2 AND state <> 'revoked';
+-- name: standing_key
+SELECT scope, projects FROM spendra.keys WHERE org_id = $1 AND id = $2 AND state <> 'revoked';

@@ -1,16 +1,11 @@
+-- name: events_beyond
 -- $1: how many whole months before the current one are kept.
-
--- name: spend_events_before
-SELECT month FROM spendra.months_before('spend_events', 'reserved_at',
-    date_trunc('month', now(), 'UTC') - make_interval(months => $1)) AS month
-UNION SELECT month FROM spendra.months_before('ledger_entries', 'booked_at',
-    date_trunc('month', now(), 'UTC') - make_interval(months => $1)) AS month
+SELECT month FROM spendra.months_beyond('spend_events', $1) AS month
+UNION SELECT month FROM spendra.months_beyond('ledger_entries', $1) AS month
 ORDER BY month;
 
--- name: refusals_before
-SELECT month FROM spendra.months_before('refusals', 'refused_at',
-    date_trunc('month', now(), 'UTC') - make_interval(months => $1)) AS month
-ORDER BY month;
+-- name: refusals_beyond
+SELECT month FROM spendra.months_beyond('refusals', $1) AS month ORDER BY month;
 
 -- name: retire
 SELECT spendra.retire_month($1);
@@ -19,4 +14,5 @@ SELECT spendra.retire_month($1);
 SELECT spendra.drop_month('refusals', $1);
 
 -- name: kept_since
+-- Null: all of it is kept.
 SELECT nullif(spendra.kept_since($1), '-infinity');

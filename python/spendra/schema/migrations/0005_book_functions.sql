@@ -170,21 +170,24 @@ DECLARE
     parent text;
     made text[] := '{}';
 BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('spendra partitions', 0));
     FOREACH parent IN ARRAY ARRAY['spend_events', 'ledger_entries', 'refusals'] LOOP
         FOR month IN SELECT generate_series(
             date_trunc('month', p_from::timestamptz), p_from::timestamptz
             + make_interval(months => p_months), interval '1 month')
         LOOP
-            IF to_regclass(format('spendra.%I', parent || to_char(month, '_YYYY_MM'))) IS NULL THEN
-                made := made || make_partition(parent, month);
-            END IF;
+            made := array_remove(made || make_partition(parent, month), NULL);
         END LOOP;
     END LOOP;
     RETURN made;
 END $$;
 
--- Attaching locks the parent against other changes of its shape only; the default partition is
+-- By what a table is partitioned.
+CREATE FUNCTION spendra.partitioned_by(p_parent text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE p_parent WHEN 'spend_events' THEN 'reserved_at'
+        WHEN 'ledger_entries' THEN 'booked_at' ELSE 'refused_at' END
+$$;
+
+-- Its name, or null where it is there. Attaching locks the parent against other changes of its shape only; the default partition is
 -- locked whole, and nobody writes there unless a month is missing.
 CREATE FUNCTION spendra.make_partition(p_parent text, p_month timestamptz) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra
@@ -193,10 +196,13 @@ DECLARE
     name text := p_parent || to_char(p_month, '_YYYY_MM');
     rest text := p_parent || '_default';
     bounds text := format('FOR VALUES FROM (%L) TO (%L)', p_month, p_month + interval '1 month');
-    time_column text := CASE p_parent WHEN 'spend_events' THEN 'reserved_at'
-        WHEN 'ledger_entries' THEN 'booked_at' ELSE 'refused_at' END;
+    time_column text := partitioned_by(p_parent);
     columns text;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('spendra partitions', 0));
+    IF to_regclass(format('spendra.%I', name)) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
     EXECUTE format('CREATE TABLE spendra.%I (LIKE spendra.%I INCLUDING DEFAULTS INCLUDING '
                    'GENERATED INCLUDING CONSTRAINTS)', name, p_parent);
     EXECUTE format('LOCK TABLE spendra.%I IN ACCESS EXCLUSIVE MODE', rest);

@@ -43,8 +43,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, spendra SET timezone = 'UTC' A
     FROM retirements WHERE org_id = p_org
 $$;
 
--- Months of a table that has a partition for each, and that ended by then; the oldest first.
-CREATE FUNCTION spendra.months_before(p_parent text, p_time_column text, p_end timestamptz)
+-- Months of a partitioned table that are not among so many before the current one; the oldest first.
+CREATE FUNCTION spendra.months_beyond(p_parent text, p_months integer)
 RETURNS SETOF date LANGUAGE plpgsql STABLE SET search_path = pg_catalog, spendra
 SET timezone = 'UTC' AS $$
 BEGIN
@@ -55,26 +55,18 @@ BEGIN
              WHERE i.inhparent = ''spendra.%1$I''::regclass AND c.relname <> %2$L
              UNION SELECT date_trunc(''month'', %3$I)::date FROM %2$I WHERE %3$I < %4$L) found
          WHERE month + interval ''1 month'' <= %4$L ORDER BY month',
-        p_parent, p_parent || '_default', p_time_column, p_end);
+        p_parent, p_parent || '_default', partitioned_by(p_parent),
+        date_trunc('month', now()) - make_interval(months => p_months));
 END $$;
 
--- What fell into the default partition is in the month's afterwards.
-CREATE FUNCTION spendra.make_partition_if_missing(p_parent text, p_month date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra SET timezone = 'UTC' AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('spendra partitions', 0));
-    IF to_regclass(format('spendra.%I', p_parent || to_char(p_month, '_YYYY_MM'))) IS NULL THEN
-        PERFORM make_partition(p_parent, p_month::timestamptz);
-    END IF;
-END $$;
-
+-- What of the month fell into the default partition goes too.
 CREATE FUNCTION spendra.drop_month(p_parent text, p_month date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, spendra
-SET lock_timeout = '5s' AS $$
+SET timezone = 'UTC' SET lock_timeout = '5s' AS $$
 DECLARE
     name text := p_parent || to_char(p_month, '_YYYY_MM');
 BEGIN
-    PERFORM make_partition_if_missing(p_parent, p_month);
+    PERFORM make_partition(p_parent, p_month::timestamptz);
     EXECUTE format('ALTER TABLE spendra.%I DETACH PARTITION spendra.%I', p_parent, name);
     EXECUTE format('DROP TABLE spendra.%I', name);
 END $$;
@@ -90,8 +82,8 @@ DECLARE
     entries text := 'ledger_entries' || to_char(p_month, '_YYYY_MM');
     obstacle text;
 BEGIN
-    PERFORM make_partition_if_missing('spend_events', p_month),
-        make_partition_if_missing('ledger_entries', p_month);
+    PERFORM make_partition('spend_events', p_month::timestamptz),
+        make_partition('ledger_entries', p_month::timestamptz);
     EXECUTE format('LOCK TABLE %I, %I IN SHARE MODE', events, entries);
     SELECT r.org_id || ': a reservation of ' || r.reserved_at || ' is open' INTO obstacle
     FROM reservations r WHERE r.reserved_at < ends LIMIT 1;
