@@ -187,6 +187,14 @@ def test_each_change_of_a_policy_raises_the_floor(org: Organization, valkey: Ser
     assert floor(valkey, org.id) == 4
 
 
+def test_no_request_goes_by_a_route_as_it_was(org: Organization, valkey: Server) -> None:
+    route, path = {"base_url": "http://127.0.0.1:1"}, "/v1/providers/openai"
+    org.ask("PUT", path, route)
+    assert floor(valkey, org.id) == 0
+    org.ask("PUT", path, {**route, "models": ["gpt-4o-mini"]})
+    assert floor(valkey, org.id) == 3
+
+
 def test_the_floor_is_never_lowered(org: Organization, valkey: Server) -> None:
     with Redis.from_url(valkey.url) as client:
         client.set(min_version_key(org.id), 1000)

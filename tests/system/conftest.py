@@ -94,6 +94,18 @@ class System:
 
         return asyncio.run(asked())
 
+    def put_route(self, name: str, route: dict[str, Any]) -> dict[str, Any]:
+        """A provider route that every sidecar knows: until then it is refused as unknown."""
+        made = self.ask("PUT", f"/v1/providers/{name}", route)
+        sql = "SELECT config_version FROM spendra.organizations WHERE id = $1"
+        version = self.in_database(sql, self.up["org_id"])
+        for url in self.up["sidecar_urls"]:
+            eventually(
+                lambda url=url: httpx.get(f"{url}/readyz").json(),
+                lambda ready: ready["snapshot_version"] >= version,
+            )
+        return made
+
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         answer = self.admin.request(method, path, json=body)
         assert answer.is_success, answer.text

@@ -192,7 +192,7 @@ def test_what_is_not_known_passes_at_an_operators_ceiling_only(everything: Syste
     assert "unmetered_ceiling_usd" in refused.json()["error"]["message"]
     route = {"base_url": everything.provider_url, "kind": "openai", "credential": "sk-x"}
     ceiling = {"unmetered_ceiling_usd": {"/v1/other*": "0.25"}, "models": ["none"]}
-    everything.ask("PUT", "/v1/providers/lenient", route | ceiling)
+    everything.put_route("lenient", route | ceiling)
     answer = post(everything, "/v1/lenient/v1/other/things", {"a": 1})
     decision = everything.ended(answer.headers["x-spendra-decision-id"])
     # The simulated provider does not know the path either: its error costs nothing.
@@ -204,7 +204,7 @@ def test_a_route_that_cannot_be_reached_falls_back(everything: System) -> None:
     closed = f"http://127.0.0.1:{free_port()}"
     away = {"base_url": closed, "kind": "openai", "credential": "sk-x", "models": ["none", "gpt-*"]}
     spare = [{"route": "azure", "model": "gpt-4o"}]
-    everything.ask("PUT", "/v1/providers/away", away | {"fallbacks": spare})
+    everything.put_route("away", away | {"fallbacks": spare})
     answer = post(everything, "/v1/away/chat/completions", CHAT)
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-spendra-routed"] == "azure"
@@ -223,7 +223,7 @@ def test_a_dearer_fallback_that_does_not_fit_is_refused(everything: System) -> N
     closed = f"http://127.0.0.1:{free_port()}"
     away = {"base_url": closed, "kind": "openai", "credential": "sk-x", "models": ["gpt-*"]}
     spare = [{"route": "openai", "model": "gpt-4"}]
-    everything.ask("PUT", "/v1/providers/cheap", away | {"fallbacks": spare})
+    everything.put_route("cheap", away | {"fallbacks": spare})
     budget = everything.new_budget({"project": "tight"}, "0.001")
     key = everything.new_key({"project": "tight"})["key"]
     reached = everything.provider()["total"]

@@ -26,7 +26,7 @@ def own(system: System) -> Iterator[Upstream]:
         "credential": "growths-own",
         "scope": {"team": "growth"},
     }
-    system.ask("PUT", "/v1/providers/growth-openai", route)
+    system.put_route("growth-openai", route)
     yield upstream
     system.ask("DELETE", "/v1/providers/growth-openai")
     upstream.stop()

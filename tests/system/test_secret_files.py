@@ -35,7 +35,7 @@ def test_a_file_is_read_and_its_change_counts_at_once(filed: System, secrets: Pa
     upstream = Upstream("authorization", "Bearer first")
     try:
         route = {"base_url": upstream.url, "kind": "openai", "credential_file": "openai-key"}
-        filed.ask("PUT", "/v1/providers/filed", route)
+        filed.put_route("filed", route)
         client = openai.OpenAI(
             base_url=f"{filed.up['sidecar_url']}/v1/filed",
             api_key=filed.up["api_key"],

@@ -43,10 +43,14 @@ def origin(kind: Provider) -> str:
 async def put(
     publisher: Publisher, org_id: str, provider: str, draft: Draft, if_match: str | None = None
 ) -> dict[str, Any]:
-    """A stored credential is never sent to an address that was written without it."""
+    """A stored credential is never sent to an address that was written without it.
+
+    Once it is written, no request goes by what the route was before.
+    """
     async with publisher.change(org_id) as change:
         old = await change.connection.fetchrow(SQL["get"], org_id, provider)
         editions.check(if_match, _view(old) if old is not None else {})
+        change.restricts = old is not None
         _check_address(provider, draft, old)
         sealed, file = _credential(publisher, change, provider, draft, old)
         await _check_fallbacks(change, provider, draft)

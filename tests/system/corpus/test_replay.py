@@ -57,9 +57,9 @@ def http(system: System) -> Iterator[httpx.Client]:
     system.ask("PATCH", budget, {"limit_usd": "1000000"})
     for name in NAMED_ROUTES:
         route = {"base_url": f"{system.provider_url}/{name}", "credential": "sk"}
-        system.ask("PUT", f"/v1/providers/{name}", route)
+        system.put_route(name, route)
     azure = {"base_url": f"{system.provider_url}/azure", "credential": "sk"}
-    system.ask("PUT", "/v1/providers/azure", azure | {"model_names": deployments()})
+    system.put_route("azure", azure | {"model_names": deployments()})
     headers = {"authorization": f"Bearer {system.up['api_key']}"}
     with httpx.Client(base_url=system.up["sidecar_url"], headers=headers, timeout=60) as client:
         yield client

@@ -27,9 +27,7 @@ class Product:
         name = f"{kind}-{next(self.numbers)}"
         self.upstream.script(name, *answers)
         record = {"base_url": f"{self.upstream.url}/{name}", "kind": kind}
-        self.system.ask(
-            "PUT", f"/v1/providers/{name}", {**record, "credential": UPSTREAM_KEY, **more}
-        )
+        self.system.put_route(name, {**record, "credential": UPSTREAM_KEY, **more})
         return name
 
     def project(self, limit_usd: str = "50", rules: dict[str, Any] | None = None) -> Project:
