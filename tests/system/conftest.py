@@ -94,9 +94,17 @@ class System:
 
         return asyncio.run(asked())
 
-    def put_route(self, name: str, route: dict[str, Any]) -> dict[str, Any]:
+    def put_route(self, name: str, route: dict[str, Any]) -> None:
         """A provider route that every sidecar knows: until then it is refused as unknown."""
-        made = self.ask("PUT", f"/v1/providers/{name}", route)
+        self.ask("PUT", f"/v1/providers/{name}", route)
+        self.pushed()
+
+    def pushed(self) -> None:
+        """Once every sidecar has each change so far.
+
+        What gives callers more, such as a route or a higher limit, comes with the push; what takes
+        something away is in force at once.
+        """
         sql = "SELECT config_version FROM spendra.organizations WHERE id = $1"
         version = self.in_database(sql, self.up["org_id"])
         for url in self.up["sidecar_urls"]:
@@ -104,7 +112,6 @@ class System:
                 lambda url=url: httpx.get(f"{url}/readyz").json(),
                 lambda ready: ready["snapshot_version"] >= version,
             )
-        return made
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         answer = self.admin.request(method, path, json=body)

@@ -63,6 +63,7 @@ def trusted(system: System, issuer: Issuer) -> dict[str, Any]:
         "claims": {"person": "email", "team": "groups"},
     }
     made = system.ask("PUT", "/v1/issuers/tests", body)
+    system.pushed()
     assert made["jwks_url"] == f"{issuer.url}/jwks"
     return key
 
@@ -133,6 +134,7 @@ def test_a_paused_key_and_a_removed_issuer_end_their_tokens(
     system.ask("POST", f"/v1/keys/{trusted['id']}/pause")
     assert refused(system, token) == "key_paused"
     system.ask("POST", f"/v1/keys/{trusted['id']}/resume")
+    system.pushed()
     assert asks(system, token).status_code == 200
     assert system.admin.delete("/v1/issuers/tests").status_code == 204
     assert refused(system, token) in {"token_invalid", "key_malformed"}
@@ -167,6 +169,7 @@ def test_an_issuer_whose_keys_are_away_costs_its_tokens_only(
         "key_id": trusted["id"],
     }
     system.ask("PUT", "/v1/issuers/tests", body)
+    system.pushed()
     assert refused(system, issuer.token(**WHO)) == "issuer_unavailable"
     assert asks(system, system.up["api_key"]).status_code == 200
 

@@ -34,6 +34,7 @@ def single(provider: str) -> Iterator[System]:
     with running(provider) as found:
         budget = f"/v1/budgets/{found.up['budget_id']}"
         found.ask("PATCH", budget, {"limit_usd": "1000000"})
+        found.pushed()
         yield found
 
 

@@ -257,6 +257,7 @@ def test_a_delegated_key_spends_of_the_budget_of_the_key_above(system: System) -
             )
         assert caught.value.code == "budget_exhausted"
     system.ask("PATCH", f"/v1/budgets/{budget['id']}", {"limit_usd": "1"})
+    system.pushed()
     system.openai(deepest["key"]).chat.completions.create(model="gpt-4o", messages=MESSAGES)
     assert system.drained(budget["id"])["settled_nanousd"] > 0
 
