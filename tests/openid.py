@@ -9,15 +9,25 @@ import httpx
 
 from tests.servers import free_port, wait_for_port
 
+THIN = """
+from oidc_provider_mock import __main__, _app
+_app.OpenIDCode.generate_user_info = lambda self, user, scope: {"sub": user.sub}
+__main__.run()
+"""
+
 
 class OpenIdProvider:
-    """Any client may use it; it knows the people that it was given, by their claims."""
+    """Any client may use it; it knows the people that it was given, by their claims.
 
-    def __init__(self, *people: dict[str, Any]) -> None:
+    `thin`: its tokens name the subject alone; the rest is asked at its UserInfo endpoint.
+    """
+
+    def __init__(self, *people: dict[str, Any], thin: bool = False) -> None:
         port = free_port()
         self.issuer = f"http://127.0.0.1:{port}"
         known = [word for one in people for word in ("--user-claims", json.dumps(one))]
-        command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), *known]
+        program = ["-c", THIN] if thin else ["-m", "oidc_provider_mock"]
+        command = [sys.executable, *program, "--port", str(port), *known]
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet)
         wait_for_port(port)

@@ -30,6 +30,7 @@ PEOPLE = [
     {"sub": "2", "email": "ben@example.com", "email_verified": False},
     {"sub": "3", "email": "eve@elsewhere.test", "email_verified": True},
     {"sub": "4", "email": "carl@example.com", "email_verified": True},
+    {"sub": "5", "email": "dora@example.com"},
 ]
 
 
@@ -144,6 +145,45 @@ def test_nobody_comes_in_uninvited(
     assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), answer.text
     assert says in answer.json()["detail"]
     assert browser.get("/v1/me").status_code == 401
+
+
+def test_what_the_token_leaves_out_is_asked_of_the_provider(
+    org: Organization, browser: httpx.Client
+) -> None:
+    thin = OpenIdProvider(*PEOPLE, thin=True)
+    try:
+        body = {"issuer": thin.issuer, "client_id": "spendra", "client_secret": "x"}
+        org.ask("PUT", "/v1/sign-in", body)
+        for email in ("ada@example.com", "ben@example.com"):
+            org.post("/v1/invitations", {"email": email, "roles": ["finance"]})
+        assert _come(org, browser, thin, "2").status_code == 403
+        assert _come(org, browser, thin, "1").status_code == 303
+        assert browser.get("/v1/me").json()["name"] == "ada@example.com"
+    finally:
+        thin.stop()
+
+
+def test_an_address_that_may_or_may_not_be_verified_counts_where_it_is_trusted(
+    org: Organization, browser: httpx.Client, provider: OpenIdProvider
+) -> None:
+    body = {"issuer": provider.issuer, "client_id": "spendra", "client_secret": "x"}
+    for email in ("dora@example.com", "ben@example.com"):
+        org.post("/v1/invitations", {"email": email, "roles": ["finance"]})
+    assert org.ask("PUT", "/v1/sign-in", body)["trusts_email"] is False
+    assert _come(org, browser, provider, "5").status_code == 403
+    org.ask("PUT", "/v1/sign-in", body | {"trusts_email": True})
+    assert _come(org, browser, provider, "2").status_code == 403
+    assert _come(org, browser, provider, "5").status_code == 303
+    assert browser.get("/v1/me").json()["name"] == "dora@example.com"
+
+
+def test_the_way_ends_at_who_one_is(
+    signing: Organization, browser: httpx.Client, provider: OpenIdProvider
+) -> None:
+    signing.post("/v1/invitations", {"email": "ada@example.com", "roles": ["finance"]})
+    left = browser.get(f"/auth/{signing.id}/login").headers["location"]
+    came = browser.get(provider.sign_in("1", left), follow_redirects=True)
+    assert came.json()["name"] == "ada@example.com", came.text
 
 
 def test_a_revoked_invitation_admits_nobody(

@@ -1,6 +1,7 @@
 """An OpenID provider, as far as signing in needs it: discovered, asked, and held to its word.
 
-The authorization code flow with PKCE (OpenID Connect Core 1.0, RFC 7636).
+The authorization code flow with PKCE (OpenID Connect Core 1.0, RFC 7636). The address is asked of
+the provider's UserInfo endpoint (section 5.3) where the signed token leaves it out, as many do.
 """
 
 from typing import Any, Final, NamedTuple
@@ -23,12 +24,16 @@ class OpenIdError(Exception):
 
 
 class Registered(NamedTuple):
-    """What the provider calls us, and where it sends people back to."""
+    """What the provider calls us, and where it sends people back to.
+
+    `trusts_email`: an address counts of which it does not say whether it is verified.
+    """
 
     issuer: str
     client_id: str
     client_secret: str
     redirect_uri: str
+    trusts_email: bool = False
 
 
 class Secrets(NamedTuple):
@@ -40,7 +45,7 @@ class Secrets(NamedTuple):
 
 
 class Person(NamedTuple):
-    """Whom the provider signed in. `email` is lower case, and empty unless it is verified."""
+    """Whom the provider signed in. `email` is lower case, and empty unless it counts."""
 
     subject: str
     email: str
@@ -68,7 +73,7 @@ async def discover(issuer: str) -> dict[str, Any]:
 async def begin(registered: Registered, secrets: Secrets) -> str:
     """The address of the provider to send somebody to. Raises OpenIdError."""
     provider = await discover(registered.issuer)
-    async with _client(registered) as client:
+    async with _client(registered, provider) as client:
         url, _ = client.create_authorization_url(
             provider["authorization_endpoint"],
             state=secrets.state,
@@ -81,7 +86,7 @@ async def begin(registered: Registered, secrets: Secrets) -> str:
 async def finish(registered: Registered, secrets: Secrets, code: str) -> Person:
     """Who came back with this code. Raises OpenIdError."""
     provider = await discover(registered.issuer)
-    async with _client(registered) as client:
+    async with _client(registered, provider) as client:
         try:
             token = await client.fetch_token(
                 provider["token_endpoint"], code=code, code_verifier=secrets.verifier
@@ -91,28 +96,57 @@ async def finish(registered: Registered, secrets: Secrets, code: str) -> Person:
             raise OpenIdError(msg) from error
     async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
         keys = await _json(http, provider["jwks_uri"])
-    return _person(token.get("id_token"), keys, provider["issuer"], registered, secrets.nonce)
+        issuer, nonce = provider["issuer"], secrets.nonce
+        claims = _signed(token.get("id_token"), keys, issuer, registered.client_id, nonce)
+        if "email" not in claims:
+            claims = claims | await _told(http, provider, token, claims["sub"])
+    return Person(str(claims["sub"]), _email(claims, trusted=registered.trusts_email))
 
 
-def _client(registered: Registered) -> Any:
+async def _told(
+    http: httpx.AsyncClient, provider: dict[str, Any], token: dict[str, Any], subject: object
+) -> dict[str, Any]:
+    """What its UserInfo endpoint says, if it has one, of the person whom the token names."""
+    url, access_token = provider.get("userinfo_endpoint"), token.get("access_token")
+    if not isinstance(url, str) or not access_token:
+        return {}
+    found = await _json(http, url, {"authorization": f"Bearer {access_token}"})
+    if found.get("sub") != subject:
+        msg = f"{url} speaks of somebody else"
+        raise OpenIdError(msg)
+    return found
+
+
+def _email(claims: dict[str, Any], *, trusted: bool) -> str:
+    # Amazon Cognito writes the word.
+    verified = claims.get("email_verified") in (True, "true")
+    if verified or (trusted and "email_verified" not in claims):
+        return str(claims.get("email") or "").strip().lower()
+    return ""
+
+
+def _client(registered: Registered, provider: dict[str, Any]) -> Any:
+    methods = provider.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+    by_header = "client_secret_basic" in methods
     return AsyncOAuth2Client(
         registered.client_id,
         registered.client_secret,
         scope=SCOPE,
         redirect_uri=registered.redirect_uri,
         code_challenge_method="S256",
+        token_endpoint_auth_method="client_secret_basic" if by_header else "client_secret_post",
         timeout=_TIMEOUT_S,
     )
 
 
-def _person(
-    id_token: object, keys: dict[str, Any], issuer: str, registered: Registered, nonce: str
-) -> Person:
-    """By the signed token alone."""
+def _signed(
+    id_token: object, keys: dict[str, Any], issuer: str, client_id: str, nonce: str
+) -> dict[str, Any]:
+    """The token's claims, once it has shown to be the provider's, for us, and of this sign-in."""
     claimed = jwt.JWTClaimsRegistry(
         leeway=_LEEWAY_S,
         iss={"essential": True, "value": issuer},
-        aud={"essential": True, "value": registered.client_id},
+        aud={"essential": True, "value": client_id},
         exp={"essential": True},
         sub={"essential": True},
         nonce={"essential": True, "value": nonce},
@@ -124,14 +158,14 @@ def _person(
     except (JoseError, ValueError, KeyError, TypeError) as error:
         msg = f"the provider's token does not hold: {error}"
         raise OpenIdError(msg) from error
-    claims = token.claims
-    email = claims.get("email") if claims.get("email_verified") is True else None
-    return Person(str(claims["sub"]), str(email or "").strip().lower())
+    return dict(token.claims)
 
 
-async def _json(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+async def _json(
+    http: httpx.AsyncClient, url: str, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
     try:
-        answer = await http.get(url)
+        answer = await http.get(url, headers=headers)
         answer.raise_for_status()
         found = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:

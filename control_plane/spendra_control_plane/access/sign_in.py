@@ -29,6 +29,7 @@ class Provider:
     issuer: str
     client_id: str
     client_secret: str
+    trusts_email: bool = False
 
 
 async def configure(pool: Pool, vault: Vault, org_id: str, provider: Provider) -> dict[str, Any]:
@@ -38,7 +39,8 @@ async def configure(pool: Pool, vault: Vault, org_id: str, provider: Provider) -
     except openid.OpenIdError as error:
         refuse_invalid(f"issuer: {error}.")
     sealed = vault.seal(org_id, _PURPOSE, provider.client_secret.encode())
-    await pool.execute(SQL["put"], org_id, provider.issuer, provider.client_id, sealed)
+    columns = (provider.issuer, provider.client_id, sealed, provider.trusts_email)
+    await pool.execute(SQL["put"], org_id, *columns)
     return await get(pool, org_id)
 
 
@@ -63,7 +65,9 @@ async def registered(
     if row is None:
         return None
     secret = vault.unseal(org_id, _PURPOSE, row["client_secret_sealed"]).decode()
-    return openid.Registered(row["issuer"], row["client_id"], secret, redirect_uri)
+    return openid.Registered(
+        row["issuer"], row["client_id"], secret, redirect_uri, row["trusts_email"]
+    )
 
 
 async def admit(pool: Pool, org_id: str, issuer: str, person: openid.Person) -> dict[str, Any]:

@@ -14,11 +14,16 @@ LowerMail = Annotated[Mail, AfterValidator(str.lower)]
 
 
 class SignIn(Body):
-    """What the OpenID provider at `issuer` calls this control plane."""
+    """What the OpenID provider at `issuer` calls this control plane.
+
+    `trusts_email`: addresses count although it does not say whether they are verified, as in
+    directories where only administrators set them. What it says is not verified never counts.
+    """
 
     issuer: Address
     client_id: Word
     client_secret: Annotated[str, Field(min_length=1, max_length=2000, repr=False)]
+    trusts_email: bool = False
 
     @model_validator(mode="after")
     def _travels_safely(self) -> Self:

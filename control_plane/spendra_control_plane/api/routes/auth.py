@@ -37,7 +37,9 @@ class _UnderWay(msgspec.Struct, frozen=True):
 
 
 @router.get("/{org_id}/login")
-async def login(plane: InPlane, request: Request, org_id: str, return_to: str = "/") -> Response:
+async def login(
+    plane: InPlane, request: Request, org_id: str, return_to: str = "/v1/me"
+) -> Response:
     """To the organization's provider. `return_to` is a path here."""
     if not _is_local(return_to):
         refuse_invalid("return_to: give a path of this address, such as /.")

@@ -29,7 +29,10 @@ async def get_sign_in(plane: InPlane, org_id: Reads) -> dict[str, Any]:
 async def configure_sign_in(plane: InPlane, org_id: Writes, body: SignIn) -> dict[str, Any]:
     """The provider is discovered first: it must answer."""
     provider = sign_in.Provider(
-        issuer=body.issuer, client_id=body.client_id, client_secret=body.client_secret
+        issuer=body.issuer,
+        client_id=body.client_id,
+        client_secret=body.client_secret,
+        trusts_email=body.trusts_email,
     )
     made = await sign_in.configure(plane.pool, plane.publisher.vault, org_id, provider)
     return {**made, **_addresses(plane, org_id)}

@@ -1,15 +1,16 @@
 -- name: get
-SELECT issuer, client_id, updated_at FROM spendra.sign_in WHERE org_id = $1;
+SELECT issuer, client_id, trusts_email, updated_at FROM spendra.sign_in WHERE org_id = $1;
 
 -- name: secret
-SELECT issuer, client_id, client_secret_sealed FROM spendra.sign_in WHERE org_id = $1;
+SELECT issuer, client_id, client_secret_sealed, trusts_email FROM spendra.sign_in WHERE org_id = $1;
 
 -- name: put
-INSERT INTO spendra.sign_in (org_id, issuer, client_id, client_secret_sealed)
-VALUES ($1, $2, $3, $4)
+INSERT INTO spendra.sign_in (org_id, issuer, client_id, client_secret_sealed, trusts_email)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (org_id) DO UPDATE
 SET issuer = excluded.issuer, client_id = excluded.client_id,
-    client_secret_sealed = excluded.client_secret_sealed, updated_at = now();
+    client_secret_sealed = excluded.client_secret_sealed, trusts_email = excluded.trusts_email,
+    updated_at = now();
 
 -- name: delete
 DELETE FROM spendra.sign_in WHERE org_id = $1 RETURNING org_id;

@@ -5,6 +5,8 @@ CREATE TABLE spendra.sign_in (
     issuer text NOT NULL,
     client_id text NOT NULL,
     client_secret_sealed bytea NOT NULL,
+    -- Whether an address counts of which the provider does not say that it is verified.
+    trusts_email boolean NOT NULL DEFAULT false,
     updated_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON spendra.sign_in
