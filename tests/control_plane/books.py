@@ -26,6 +26,7 @@ class Books:
     def __init__(self, connection: asyncpg.Connection, org_id: str) -> None:
         self.connection, self._org_id = connection, org_id
         self.facts = FACTS
+        self.usage = (100, 20, 5, 50, 10)
         self.reserved_at: datetime | None = None
 
     async def open_account(self, budget_id: str) -> str:
@@ -61,7 +62,7 @@ class Books:
 
     async def settle(self, reservation: UUID, outcome: str, nanousd: int) -> None:
         values = (reservation, outcome, "finished", nanousd, "gpt-5-mini-2026", 200, "reported")
-        columns = [[value] for value in (*values, 100, 20, 5, 50, 10, "v1")]
+        columns = [[value] for value in (*values, *self.usage, "v1")]
         await self.connection.fetch(SETTLE, self._org_id, *columns)
 
     async def spend(self, nanousd: int, account: str) -> UUID:

@@ -95,8 +95,10 @@ async def test_parquet_has_types_and_loses_nothing(spent: Organization, tmp_path
     assert all(row["reserved_at"].tzinfo is not None for row in rows)
     assert [row["input_tokens"] for row in rows] == [100, 100]
     focus = export(spent, "focus", str(tmp_path), *SPAN, "--format", "parquet")
-    costs = parquet.read_table(focus.stdout.strip()).column("BilledCost").to_pylist()
-    assert sum(costs) == Decimal("0.250000001")
+    table = parquet.read_table(focus.stdout.strip())
+    assert sum(table.column("BilledCost").to_pylist()) == Decimal("0.250000001")
+    prices = table.column("ListUnitPrice").to_pylist()
+    assert prices[1] == Decimal("0.001666666666666667")
 
 
 async def test_nothing_is_a_file_with_no_rows(org: Organization, tmp_path: Path) -> None:

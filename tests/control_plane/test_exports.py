@@ -93,6 +93,34 @@ async def test_focus_has_its_words(org: Organization, books: Books, budget: str)
     assert '"cost_center":"checkout"' in line["Tags"]
 
 
+async def test_focus_is_as_its_rules_say(org: Organization, books: Books, budget: str) -> None:
+    """Those of version 1.0 on columns, nulls, and prices by quantities."""
+    account = await books.open_account(budget)
+    decision = await books.spend(1_000, account)
+    books.usage = (0, 0, 0, 0, 0)
+    await books.spend(7, account)
+    body = {"decision_id": str(decision), "cost_usd": "0.0000004", "reason": "dated price"}
+    org.post("/v1/adjustments", body)
+    credit = {"account_id": account, "amount_usd": "-0.0000001", "reason": "credit"}
+    org.post("/v1/adjustments", {**credit, "cost_center": "ops", "provider": "openai"})
+    tokens, call, credited = exported(org, columns="focus")
+    assert list(tokens) == sorted(tokens)
+    assert len(tokens) == 43
+    for line in (tokens, call):
+        for price, cost in (("List", "ListCost"), ("Contracted", "BilledCost")):
+            told = Decimal(line[f"{price}UnitPrice"]) * Decimal(line["PricingQuantity"])
+            assert round(told, 9) == Decimal(line[cost])
+        for name in ("ConsumedUnit", "PricingUnit", "SkuId", "SkuPriceId", "ResourceType"):
+            assert line[name], name
+        assert line["ChargeFrequency"] == "Usage-Based"
+    assert (tokens["ListCost"], tokens["BilledCost"]) == ("0.000001", "0.0000004")
+    assert (tokens["PricingUnit"], tokens["PricingQuantity"]) == ("Tokens", "150")
+    assert (call["PricingUnit"], call["PricingQuantity"]) == ("Requests", "1")
+    assert (credited["ChargeCategory"], credited["ChargeFrequency"]) == ("Adjustment", "One-Time")
+    for name in ("ConsumedQuantity", "PricingQuantity", "PricingUnit", "SkuId", "ListUnitPrice"):
+        assert credited[name] == "", name
+
+
 def test_columns_stay_where_they_are() -> None:
     """A release's columns are never renamed or moved."""
     assert list(exports.FINANCE)[:5] == [

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -111,31 +112,75 @@ FINANCE: Final[Columns] = {
 }
 """Columns of a release are never renamed or moved; new ones come last."""
 
+
+def _quantity(line: Line) -> int:
+    """Tokens; of what is not counted in tokens, the request."""
+    return (line["input_tokens"] or 0) + (line["output_tokens"] or 0) or 1
+
+
+def _unit(line: Line) -> str:
+    return "Tokens" if line["input_tokens"] or line["output_tokens"] else "Requests"
+
+
+def _unit_price(*names: str) -> Callable[[Line], str]:
+    """What the line comes to by its quantity; a request has several rates."""
+
+    def of(line: Line) -> str:
+        cost_usd = Decimal(sum(line[name] for name in names)).scaleb(-9)
+        return f"{(cost_usd / _quantity(line)).quantize(_ATTO_USD).normalize():f}"
+
+    return of
+
+
+def _of_usage(column: Callable[[Line], object], otherwise: str = "") -> Callable[[Line], object]:
+    """Adjustments have no usage."""
+    return lambda line: column(line) if line["line_type"] == "usage" else otherwise
+
+
+def _null(_: Line) -> str:
+    return ""
+
+
+_BILLED: Final = ("cost_nanousd", "adjusted_nanousd")
+_ATTO_USD: Final = Decimal(1).scaleb(-18)
+
 FOCUS: Final[Columns] = {
-    "BilledCost": _usd("cost_nanousd", "adjusted_nanousd"),
+    "AvailabilityZone": _null,
+    "BilledCost": _usd(*_BILLED),
     "BillingAccountId": _field("org_id"),
     "BillingAccountName": _field("org_id"),
     "BillingCurrency": lambda _: "USD",
-    "BillingPeriodStart": lambda line: _month(line, 0),
     "BillingPeriodEnd": lambda line: _month(line, 1),
-    "ChargeCategory": lambda line: "Usage" if line["line_type"] == "usage" else "Adjustment",
-    "ChargeClass": lambda _: "",
+    "BillingPeriodStart": lambda line: _month(line, 0),
+    "ChargeCategory": _of_usage(lambda _: "Usage", "Adjustment"),
+    "ChargeClass": _null,
     "ChargeDescription": lambda line: _text(line["model"] or line["reason"]),
-    "ChargeFrequency": lambda _: "Usage-Based",
-    "ChargePeriodStart": _when("reserved_at"),
+    "ChargeFrequency": _of_usage(lambda _: "Usage-Based", "One-Time"),
     "ChargePeriodEnd": lambda line: _moment(line["settled_at"] or line["reserved_at"]),
-    "ConsumedQuantity": lambda line: (line["input_tokens"] or 0) + (line["output_tokens"] or 0),
-    "ConsumedUnit": lambda _: "Tokens",
-    "ContractedCost": _usd("cost_nanousd", "adjusted_nanousd"),
-    "EffectiveCost": _usd("cost_nanousd", "adjusted_nanousd"),
+    "ChargePeriodStart": _when("reserved_at"),
+    "CommitmentDiscountCategory": _null,
+    "CommitmentDiscountId": _null,
+    "CommitmentDiscountName": _null,
+    "CommitmentDiscountStatus": _null,
+    "CommitmentDiscountType": _null,
+    "ConsumedQuantity": _of_usage(_quantity),
+    "ConsumedUnit": _of_usage(_unit),
+    "ContractedCost": _usd(*_BILLED),
+    "ContractedUnitPrice": _of_usage(_unit_price(*_BILLED)),
+    "EffectiveCost": _usd(*_BILLED),
     "InvoiceIssuerName": _field("provider"),
     "ListCost": _usd("cost_nanousd"),
-    "PricingCategory": lambda _: "Standard",
-    "PricingQuantity": lambda line: (line["input_tokens"] or 0) + (line["output_tokens"] or 0),
-    "PricingUnit": lambda _: "Tokens",
+    "ListUnitPrice": _of_usage(_unit_price("cost_nanousd")),
+    "PricingCategory": _of_usage(lambda _: "Standard"),
+    "PricingQuantity": _of_usage(_quantity),
+    "PricingUnit": _of_usage(_unit),
     "ProviderName": _field("provider"),
     "PublisherName": _field("provider"),
+    "RegionId": _null,
+    "RegionName": _null,
     "ResourceId": _field("model"),
+    "ResourceName": _field("model"),
+    "ResourceType": lambda line: "Model" if line["model"] else "",
     "ServiceCategory": lambda _: "AI and Machine Learning",
     "ServiceName": _field("provider"),
     "SkuId": _field("model"),
@@ -144,7 +189,7 @@ FOCUS: Final[Columns] = {
     "SubAccountName": _fact("project"),
     "Tags": _tags,
 }
-"""Of https://focus.finops.org (1.0), in the specification's words."""
+"""All columns of https://focus.finops.org (1.0), in the specification's words; null is empty."""
 
 
 async def rows(

@@ -95,6 +95,8 @@ def _type(pyarrow: Any, name: str) -> Any:
     """By the columns' own names; everything else is text."""
     if name.endswith(("_usd", "Cost")):
         return pyarrow.decimal128(38, 9)
+    if name.endswith("UnitPrice"):
+        return pyarrow.decimal128(38, 18)
     if name.endswith(("_at", "PeriodStart", "PeriodEnd")):
         return pyarrow.timestamp("us", tz="UTC")
     if name.endswith(("_tokens", "Quantity")) or name == "attempt":
