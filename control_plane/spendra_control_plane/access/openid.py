@@ -98,8 +98,9 @@ async def finish(registered: Registered, secrets: Secrets, code: str) -> Person:
         keys = await _json(http, provider["jwks_uri"])
         issuer, nonce = provider["issuer"], secrets.nonce
         claims = _signed(token.get("id_token"), keys, issuer, registered.client_id, nonce)
-        if "email" not in claims:
-            claims = claims | await _told(http, provider, token, claims["sub"])
+        needed = {"email"} if registered.trusts_email else {"email", "email_verified"}
+        if not needed <= claims.keys():
+            claims = await _told(http, provider, token, claims["sub"]) | claims
     return Person(str(claims["sub"]), _email(claims, trusted=registered.trusts_email))
 
 
