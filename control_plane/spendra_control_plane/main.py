@@ -1,6 +1,5 @@
 """`spendra control-plane`: read the settings, open the stores, put the parts together, serve."""
 
-import argparse
 import asyncio
 import logging
 import os
@@ -9,6 +8,7 @@ from collections.abc import Mapping
 
 import uvloop
 
+from spendra.arguments import Parser
 from spendra.sealing import SealError
 from spendra_control_plane import serving
 from spendra_control_plane.api.app import build_app
@@ -37,14 +37,19 @@ from spendra_control_plane.stores.vault import Vault
 LOG = logging.getLogger(__name__)
 
 
+_DESCRIPTION = (
+    "Runs a control plane until SIGTERM or SIGINT. Its settings are variables, SPENDRA_DATABASE_URL"
+    " and others: docs/configuration.md."
+)
+
+
 class StartError(RuntimeError):
     """Something outside is not there; the message is one sentence."""
 
 
 def main(argv: list[str]) -> int:
     """Exit code: 0 after a signal, 64 for a wrong setting, 69 for a store that is away."""
-    parser = argparse.ArgumentParser("spendra control-plane", description=__doc__)
-    parser.parse_args(argv)
+    Parser("spendra control-plane", description=_DESCRIPTION).parse_args(argv)
     return start(os.environ)
 
 

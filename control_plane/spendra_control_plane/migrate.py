@@ -1,10 +1,10 @@
 """`spendra migrate`: bring the database's schema up to date, print it, or check it."""
 
-import argparse
 import asyncio
 import os
 import sys
 
+from spendra.arguments import Parser
 from spendra.schema import Migration, migrations
 from spendra_control_plane.configuration import (
     EXIT_BAD_CONFIGURATION,
@@ -77,7 +77,7 @@ def _is_applied(migration: Migration, applied: dict[str, str]) -> bool:
 
 def main(argv: list[str]) -> int:
     """Exit code: 0, 1 when `--check` finds the schema behind, 64 or 69."""
-    parser = argparse.ArgumentParser("spendra migrate", description=__doc__)
+    parser = Parser("spendra migrate", description=__doc__)
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--print", action="store_true", dest="show", help="print all SQL")
     choice.add_argument("--check", action="store_true", help="exit 1 when the schema is behind")

@@ -4,12 +4,12 @@ The one in force is in SPENDRA_MASTER_KEY or SPENDRA_MASTER_KEY_FILE, the other 
 SPENDRA_NEW_MASTER_KEY or SPENDRA_NEW_MASTER_KEY_FILE.
 """
 
-import argparse
 import asyncio
 import os
 import sys
 from collections.abc import Mapping
 
+from spendra.arguments import Parser
 from spendra.sealing import SealError
 from spendra_control_plane.configuration import (
     EXIT_BAD_CONFIGURATION,
@@ -38,7 +38,7 @@ SEALED = (
 
 def main(argv: list[str]) -> int:
     """Exit code: 0, 64 for a key that is missing or not the one in force, 69 no database."""
-    argparse.ArgumentParser("spendra reseal", description=__doc__).parse_args(argv)
+    Parser("spendra reseal", description=__doc__).parse_args(argv)
     try:
         return asyncio.run(_run(database_url(os.environ), *_vaults(os.environ)))
     except ConfigurationError as error:

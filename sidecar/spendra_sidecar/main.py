@@ -13,6 +13,7 @@ from granian.server.embed import Server
 
 from spendra import open_files
 from spendra._hot import Relay
+from spendra.arguments import Parser
 from spendra_sidecar import config as settings
 from spendra_sidecar.config import Config, ConfigError
 from spendra_sidecar.enrolment import EnrolmentError, enrolled
@@ -39,13 +40,15 @@ if TYPE_CHECKING:
     from spendra_sidecar.tracing import Tracing
 
 _log = logging.getLogger(__name__)
+_DESCRIPTION = (
+    "Runs a sidecar until SIGTERM or SIGINT. Its settings are variables, SPENDRA_SIDECAR_TOKEN and"
+    " others: docs/configuration.md."
+)
 
 
 def main(argv: list[str]) -> int:
     """Run a sidecar until SIGTERM or SIGINT. Settings: docs/configuration.md."""
-    if argv:
-        sys.stderr.write("spendra sidecar takes no arguments; it is configured by SPENDRA_*.\n")
-        return settings.EXIT_CONFIG
+    Parser("spendra sidecar", description=_DESCRIPTION).parse_args(argv)
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spendra.command.arguments import CommandError
+from spendra.arguments import CommandError
 from spendra.command.bench import main
 from spendra.command.bench.figures import Figures, table
 from spendra.command.bench.load import Sample

@@ -4,10 +4,12 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
+from spendra.command import SUMMARIES
 from spendra.command.data_dir import DataDir
 
 
@@ -38,6 +40,18 @@ def test_help_and_version_are_no_errors(tmp_path: Path) -> None:
     assert "simulate-provider" in shown.stdout
     assert spendra("--version", directory=tmp_path).stdout == "spendra 0.1.0\n"
     assert "--upstream" in spendra("up", "--help", directory=tmp_path).stdout
+
+
+def test_each_command_is_listed_with_what_it_does_and_says_more(tmp_path: Path) -> None:
+    commands = {entry.name for entry in entry_points(group="spendra.commands")}
+    assert commands == SUMMARIES.keys()
+    for name in sorted(commands):
+        done = spendra(name, "--help", directory=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), name
+        assert done.stdout.startswith(f"usage: spendra {name}"), name
+        wrong = spendra(name, "--no-such-option", directory=tmp_path)
+        assert wrong.returncode == 64, name
+        assert sentence(wrong).startswith(f"spendra {name}: ")
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:

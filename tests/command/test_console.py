@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spendra.command.arguments import CommandError
+from spendra.arguments import CommandError
 from spendra.command.console.words import Request, operations, request, resources, usage
 
 NAMED = [{"in": "path", "name": "key_id"}]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spendra.command.arguments import CommandError
+from spendra.arguments import CommandError
 from spendra.command.data_dir import DataDir, Organization, write_private
 
 

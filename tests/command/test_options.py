@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from spendra.command.arguments import CommandError
+from spendra.arguments import CommandError
 from spendra.command.options import ExternalStores, Upstream, read
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from spendra.arguments import CommandError
 from spendra.auditor import Finding
-from spendra.command.arguments import CommandError
 from spendra.command.prove import proof, read
 from spendra.command.prove.plan import Plan, Round, judge, table
 from spendra.command.prove.product import Product

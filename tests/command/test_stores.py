@@ -14,8 +14,8 @@ import pytest
 import redis.asyncio
 import redis.exceptions
 
+from spendra.arguments import CommandError
 from spendra.command import ports
-from spendra.command.arguments import CommandError
 from spendra.command.data_dir import DataDir
 from spendra.command.processes.child import Child
 from spendra.command.processes.supervisor import Supervisor

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from spendra.command.arguments import CommandError
+from spendra.arguments import CommandError
 from spendra.command.processes.child import Program
 from spendra.command.processes.supervisor import Supervisor, restart_delay_s
 

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from spendra.arguments import Parser
 from spendra_control_plane.configuration import (
     EXIT_BAD_CONFIGURATION,
     EXIT_STORE_UNAVAILABLE,
@@ -33,8 +34,8 @@ def main(argv: list[str]) -> int:
         return _fail(f"The database could not be read: {error}.", EXIT_STORE_UNAVAILABLE)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("spendra ledger", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser("spendra ledger", description=__doc__)
     commands = parser.add_subparsers(dest="do", required=True)
     export = commands.add_parser("export", help="write the record of one organization to files")
     export.add_argument("directory", type=Path, help="a new or empty directory")

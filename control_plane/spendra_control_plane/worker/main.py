@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import uvloop
 
+from spendra.arguments import Parser
 from spendra_control_plane.notices.sending import Sender
 from spendra_control_plane.stores.postgres import Pool, StoreError, open_bare_pool, open_pool
 from spendra_control_plane.stores.vault import Vault
@@ -25,13 +26,15 @@ _EXIT_UNAVAILABLE = 69
 _EVERY_S = 2.0
 _RETIRE_EVERY_S = 3600.0
 _log = logging.getLogger(__name__)
+_DESCRIPTION = (
+    "Runs a worker until SIGTERM or SIGINT. Its settings are variables, SPENDRA_DATABASE_URL and"
+    " others: docs/configuration.md."
+)
 
 
 def main(argv: list[str]) -> int:
     """Run until SIGTERM or SIGINT."""
-    if argv:
-        sys.stderr.write("spendra worker takes no arguments; it is configured by SPENDRA_*.\n")
-        return _EXIT_CONFIG
+    Parser("spendra worker", description=_DESCRIPTION).parse_args(argv)
     try:
         config = load()
     except ValueError as error:

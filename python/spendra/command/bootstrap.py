@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.data_dir import DataDir, Organization
 from spendra.command.options import Upstream
 

@@ -9,7 +9,7 @@ from typing import IO, Self
 
 import msgspec
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 
 
 class Organization(msgspec.Struct):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from spendra.command.arguments import EX_USAGE, CommandError, Parser, count, port_number
+from spendra.arguments import EX_USAGE, CommandError, Parser, count, port_number
 from spendra.command.simulator.protocols.families import FAMILIES
 from spendra.providers import PROVIDERS
 

@@ -3,7 +3,7 @@
 import socket
 from typing import Final
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 
 HOST: Final = "127.0.0.1"
 

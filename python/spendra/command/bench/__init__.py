@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from spendra.command.arguments import EX_USAGE, CommandError, Parser, count
+from spendra.arguments import EX_USAGE, CommandError, Parser, count
 from spendra.command.bench.figures import Figures, table
 from spendra.command.bench.load import Target, ask_for
 from spendra.command.prove.calls import Callers

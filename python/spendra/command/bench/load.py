@@ -5,7 +5,7 @@ import time
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 
 _BODY: Final = (
     b'{"model":"gpt-4o","messages":[{"role":"user","content":"Say hello."}],"max_tokens":16}'

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from spendra.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError, Parser
 from spendra.command.announce import UP_FILE
-from spendra.command.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError, Parser
 from spendra.command.console.run import refused, where
 
 _TIMEOUT: Final = httpx.Timeout(60.0, read=300.0)

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 import httpx
 import msgspec
 
+from spendra.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError, Parser
 from spendra.command.announce import UP_FILE, Running
-from spendra.command.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError, Parser
 from spendra.command.console.words import Request, operations, request, resources, usage
 
 _TIMEOUT_S: Final = 60.0

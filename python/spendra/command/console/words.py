@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from spendra.command.arguments import EX_USAGE, CommandError
+from spendra.arguments import EX_USAGE, CommandError
 
 Json = Any
 _PREFIX: Final = "/v1/"

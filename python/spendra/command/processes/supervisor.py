@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.processes.child import Child, Program, describe_end, tail
 
 _DELAYS_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0)

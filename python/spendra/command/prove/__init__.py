@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from spendra.command.arguments import EX_USAGE, CommandError, Parser, count
+from spendra.arguments import EX_USAGE, CommandError, Parser, count
 from spendra.command.prove.plan import VICTIMS, Plan
 from spendra.command.prove.product import Product
 from spendra.command.prove.proof import prove

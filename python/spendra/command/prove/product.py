@@ -14,9 +14,9 @@ from typing import Final, Self
 import httpx
 import msgspec
 
+from spendra.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError
 from spendra.command import ports
 from spendra.command.announce import Running
-from spendra.command.arguments import EX_UNAVAILABLE, EX_USAGE, CommandError
 from spendra.command.data_dir import master_key_in
 from spendra.command.prove.plan import VICTIMS, Plan
 

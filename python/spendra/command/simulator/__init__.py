@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from spendra.command.arguments import EX_USAGE, CommandError, Parser, count, port_number
+from spendra.arguments import EX_USAGE, CommandError, Parser, count, port_number
 from spendra.command.simulator.provider import Provider
 from spendra.command.simulator.replay import Corpus, CorpusError
 from spendra.command.simulator.server import Simulator, serve

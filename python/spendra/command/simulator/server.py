@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.simulator.answer import Answer, Request
 from spendra.command.simulator.call import Refused
 from spendra.command.simulator.connection import Connection, Play

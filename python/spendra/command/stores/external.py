@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.stores.valkey import answers
 from spendra.redis_urls import nodes
 

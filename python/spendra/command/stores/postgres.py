@@ -16,7 +16,7 @@ from typing import Final
 import asyncpg
 import psutil
 
-from spendra.command.arguments import EX_UNAVAILABLE, CommandError
+from spendra.arguments import EX_UNAVAILABLE, CommandError
 from spendra.command.ports import HOST
 from spendra.command.processes.child import Program
 
