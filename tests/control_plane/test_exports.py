@@ -7,12 +7,12 @@ from unittest import mock
 
 from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.reporting import exports
-from spendra_control_plane.reporting.ledger import Question
+from spendra_control_plane.reporting.ledger import Part
 from spendra_control_plane.stores.postgres import Pool
 from tests.control_plane.books import Books
 from tests.control_plane.running import Organization
 
-ALL = Question(start=None, end=None, scope={}, decision_id=None, before=None)
+ALL = Part(start=None, end=None, scope={})
 
 
 def read(text: str) -> list[dict[str, str]]:

@@ -30,6 +30,23 @@ def test_a_problem_has_a_code_a_type_and_the_request_id(org: Organization) -> No
     assert problem["request_id"] == answer.headers["x-request-id"] == "mine-1"
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/v1/keys?stat=active", "unknown parameter 'stat'; did you mean 'state'?"),
+        ("/v1/spend?group=model", "unknown parameter 'group'; the parameters are by, from"),
+        ("/v1/exports/finance.csv?limit=5", "unknown parameter 'limit'; the parameters are from"),
+        ("/v1/me?as=somebody", "as: nothing is asked in the query here."),
+    ],
+)
+def test_a_question_that_is_not_understood_is_not_answered(
+    org: Organization, path: str, says: str
+) -> None:
+    problem = org.get(path, 422)
+    assert problem["code"] == "invalid_request"
+    assert says in problem["detail"]
+
+
 def _made(org: Organization, what: str) -> tuple[str, dict[str, object]]:
     """The path of a new thing of each kind that can be edited, and an edit of it."""
     if what == "budget":

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from spendra_control_plane.access import sidecar_tokens
 from spendra_control_plane.access.callers import Caller, Seen, caller_of, reach
 from spendra_control_plane.access.capabilities import may_everywhere, may_within
 from spendra_control_plane.access.sidecar_tokens import Holder
+from spendra_control_plane.api.bodies.words import check_known
 from spendra_control_plane.api.exact import is_storable
 from spendra_control_plane.api.plane import InPlane, Plane
 from spendra_control_plane.api.repeats import claim
@@ -57,6 +59,23 @@ class SidecarCaller(NamedTuple):
             raise Refusal("not_allowed", detail)
 
 
+def _check_query(request: Request) -> None:
+    """A name that is not known would leave a question wider than it was meant. Raises Refusal."""
+    known = sorted(_names_in_query(request.scope["route"].dependant))
+    for name in request.query_params:
+        if not known:
+            refuse_invalid(f"{name}: nothing is asked in the query here.")
+        try:
+            check_known(name, known, "parameter")
+        except ValueError as error:
+            refuse_invalid(f"{error}.")
+
+
+def _names_in_query(dependant: Dependant) -> set[str]:
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*(_names_in_query(each) for each in dependant.dependencies))
+
+
 def _visitor(plane: InPlane, request: Request) -> None:
     """Somebody who has not failed too often of late."""
     if not all(is_storable(text) for text in (request.url.path, *request.query_params.values())):
@@ -96,6 +115,7 @@ async def _bootstrap(plane: InPlane, request: Request, token: Bearer) -> None:
     if not _is_bootstrap(plane, token):
         detail = "Organizations are created and listed with SPENDRA_ADMIN_TOKEN only."
         _refuse_unknown(plane, request, detail)
+    _check_query(request)
     act_as(Acting("bootstrap token", request_id=request.state.request_id))
 
 
@@ -109,6 +129,7 @@ async def _caller(plane: InPlane, request: Request, token: Bearer, reason: Reaso
     caller = await caller_of(plane.pool, token)
     if caller is None:
         _refuse_unknown(plane, request, "This token is unknown, expired or revoked.")
+    _check_query(request)
     said = (caller.token_id, request.state.request_id, reason or "")
     act_as(Acting(caller.actor, caller.org_id, *said))
     return caller

@@ -8,28 +8,35 @@ from uuid import UUID
 from fastapi import Depends, Query
 
 from spendra.snapshot import Selector
-from spendra_control_plane.api.paging import DEFAULT_LIMIT, Asked, Limit
+from spendra_control_plane.api.paging import DEFAULT_LIMIT, Limit, Paging
 from spendra_control_plane.authoring.refusals import refuse_invalid
 from spendra_control_plane.authoring.selectors import read_selector
 from spendra_control_plane.reporting import rollups
-from spendra_control_plane.reporting.ledger import Question
+from spendra_control_plane.reporting.ledger import Part, Question
 
 Moment = Annotated[str | None, Query(description="ISO 8601; UTC unless it says otherwise")]
 BY = "a dimension such as `project`, `model`, `label:feature`; `cost_center`, `hour` or `day`"
 ScopeText = Annotated[str, Query(description="`project=checkout,label:feature=search`")]
 
 
-def _question(
-    asked: Annotated[Asked, Depends(Asked)],
+def _part(
     start: Annotated[Moment, Query(alias="from")] = None,
     end: Annotated[Moment, Query(alias="to")] = None,
     scope: ScopeText = "",
-    decision_id: UUID | None = None,
-) -> Question:
+) -> Part:
+    return Part(
+        start=read_moment("from", start), end=read_moment("to", end), scope=read_scope(scope)
+    )
+
+
+AsksPart = Annotated[Part, Depends(_part)]
+
+
+def _question(asked: Paging, part: AsksPart, decision_id: UUID | None = None) -> Question:
     return Question(
-        start=read_moment("from", start),
-        end=read_moment("to", end),
-        scope=read_scope(scope),
+        start=part.start,
+        end=part.end,
+        scope=part.scope,
         decision_id=decision_id,
         before=asked.place(),
     )

@@ -15,7 +15,7 @@ import msgspec
 from spendra.money import nanousd_to_usd
 from spendra.scopes import LABEL_PREFIX
 from spendra_control_plane.access.callers import Seen
-from spendra_control_plane.reporting.ledger import Question
+from spendra_control_plane.reporting.ledger import Part
 from spendra_control_plane.stores.postgres import Pool, Row
 from spendra_control_plane.stores.sql import statements
 
@@ -192,21 +192,19 @@ FOCUS: Final[Columns] = {
 """All columns of https://focus.finops.org (1.0), in the specification's words; null is empty."""
 
 
-async def rows(
-    pool: Pool, seen: Seen, question: Question, columns: Columns
-) -> AsyncIterator[bytes]:
+async def rows(pool: Pool, seen: Seen, part: Part, columns: Columns) -> AsyncIterator[bytes]:
     """CSV as RFC 4180 has it, the names of the columns first."""
     yield _written([list(columns)])
-    async for page in _pages(pool, seen, question):
+    async for page in _pages(pool, seen, part):
         yield _written([[column(line) for column in columns.values()] for line in page])
 
 
-async def _pages(pool: Pool, seen: Seen, question: Question) -> AsyncIterator[list[Line]]:
-    span = (seen.org_id, question.start, question.end)
-    scoped = (*span, question.scope, seen.reach)
+async def _pages(pool: Pool, seen: Seen, part: Part) -> AsyncIterator[list[Line]]:
+    span = (seen.org_id, part.start, part.end)
+    scoped = (*span, part.scope, seen.reach)
     async for page in _paged(pool, SQL["lines"], scoped):
         yield [_usage(seen.org_id, row) for row in page]
-    if question.scope or seen.reach is not None:
+    if part.scope or seen.reach is not None:
         # Adjustments of accounts are of the organization, and of no scope.
         return
     async for page in _paged(pool, SQL["adjustments"], span):

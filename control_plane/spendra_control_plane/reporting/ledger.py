@@ -30,12 +30,18 @@ ENTRY_FIELDS = ("entry_id", "kind", "account", "amount_nanousd", "booked_at")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """Half-open in time, by when the money was reserved. `before`: the last item seen."""
+class Part:
+    """Of the ledger. Half-open in time, by when the money was reserved."""
 
     start: datetime | None
     end: datetime | None
     scope: Selector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question(Part):
+    """`before`: the last item seen."""
+
     decision_id: UUID | None
     before: tuple[datetime, UUID] | None
 

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from spendra_control_plane.access.callers import Seen
 from spendra_control_plane.api.gates import within
 from spendra_control_plane.api.plane import InPlane
-from spendra_control_plane.api.questions import Asks
+from spendra_control_plane.api.questions import AsksPart
 from spendra_control_plane.reporting import exports
 from spendra_control_plane.reporting.kept import require_kept
 
@@ -23,10 +23,10 @@ _CSV: dict[int | str, dict[str, Any]] = {
 
 @router.get("/exports/{columns}.csv", response_class=StreamingResponse, responses=_CSV)
 async def export_csv(
-    plane: InPlane, seen: Sees, columns: Literal["finance", "focus"], asks: Asks
+    plane: InPlane, seen: Sees, columns: Literal["finance", "focus"], part: AsksPart
 ) -> StreamingResponse:
     """Oldest first, half-open in time by when the money was reserved."""
-    await require_kept(plane.pool, seen.org_id, asks.start)
-    lines = exports.rows(plane.pool, seen, asks, _COLUMNS[columns])
+    await require_kept(plane.pool, seen.org_id, part.start)
+    lines = exports.rows(plane.pool, seen, part, _COLUMNS[columns])
     headers = {"content-disposition": f'attachment; filename="spendra-{columns}.csv"'}
     return StreamingResponse(lines, media_type="text/csv", headers=headers)
