@@ -85,6 +85,10 @@ def test_what_changes_nothing_is_not_there(org: Organization) -> None:
     for _ in "ab":
         org.ask("PUT", "/v1/settings", {"default_output_tokens": 7})
     assert len(found(org, what="organizations")) == 2
+    for _ in "ab":
+        route = {"base_url": "https://api.example.com", "credential": "the same"}
+        org.ask("PUT", "/v1/providers/openai", route)
+    assert len(found(org, what="provider_routes")) == 1
 
 
 def test_pages_and_filters_lead_through_all_of_it(org: Organization) -> None:

@@ -1,10 +1,12 @@
 """Provider routes: where a provider is reached, with which credential, for which models."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from spendra.money import nanousd_to_usd
 from spendra.providers import Provider
+from spendra.sealing import SealError
 from spendra.snapshot import Selector
 from spendra_control_plane.authoring import editions
 from spendra_control_plane.authoring.refusals import refuse_invalid, refuse_missing
@@ -120,8 +122,12 @@ def _credential(
         )
     if not draft.credential:
         return None, draft.credential_file
-    sealed = publisher.vault.seal(change.org_id, credential_of(provider), draft.credential.encode())
-    return sealed, None
+    place, plain = (change.org_id, credential_of(provider)), draft.credential.encode()
+    if old is not None and old["credential_sealed"] is not None:
+        with suppress(SealError):  # of one that cannot be read, another takes the place
+            if publisher.vault.unseal(*place, old["credential_sealed"]) == plain:
+                return old["credential_sealed"], None
+    return publisher.vault.seal(*place, plain), None
 
 
 def _has_credential(row: Row) -> bool:
