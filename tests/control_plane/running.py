@@ -31,6 +31,7 @@ from spendra.snapshot import (
     open_manifest,
     segment_hash,
 )
+from tests.answers import hold
 from tests.servers import Server, free_port, wait_for_port
 
 BOOTSTRAP_TOKEN = "bootstrap-token-of-the-tests"
@@ -70,6 +71,12 @@ class Received(NamedTuple):
         return msgspec.json.decode(self.segments["secrets"], type=SecretsSegment)
 
 
+def open_client(url: str, headers: dict[str, str]) -> httpx.Client:
+    """One whose answers have to be as they are documented."""
+    hooks = {"response": [hold]}
+    return httpx.Client(base_url=url, headers=headers, timeout=20, event_hooks=hooks)
+
+
 @dataclass
 class ControlPlane:
     """`environ` are its settings, `log` what it wrote."""
@@ -86,7 +93,7 @@ class ControlPlane:
 
     def with_bootstrap(self) -> httpx.Client:
         headers = {"authorization": f"Bearer {BOOTSTRAP_TOKEN}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=10)
+        return open_client(self.url, headers)
 
 
 @dataclass
@@ -115,7 +122,7 @@ class Organization:
 
     def as_sidecar(self) -> httpx.Client:
         headers = {"authorization": f"Bearer {self.sidecar_token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=10)
+        return open_client(self.url, headers)
 
     def snapshot(self) -> Received:
         """The newest, over a stream of its own."""
@@ -214,6 +221,6 @@ def found_organization(plane: ControlPlane, name: str = "Acme") -> Organization:
         admin_token=made["admin_token"],
         sidecar_token=made["sidecar_token"],
         public_key=base64.b64decode(made["snapshot_public_key"]),
-        api=httpx.Client(base_url=plane.url, headers=headers, timeout=10),
+        api=open_client(plane.url, headers),
         url=plane.url,
     )

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from spendra_control_plane.access.capabilities import CAPABILITIES, ROLES, SCOPED
 from spendra_control_plane.api.app import ROOMS
 from spendra_control_plane.api.gates import Gate, ScopedGate
+from tests.control_plane import running
 from tests.control_plane.running import ControlPlane, Organization, found_organization
 
 WITHOUT_A_ROLE = {
@@ -56,8 +57,7 @@ def token_of(org: Organization, name: str, roles: list[str], manages: Any = None
 
 
 def client(org: Organization, token: str) -> httpx.Client:
-    headers = {"authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=org.url, headers=headers, timeout=20)
+    return running.open_client(org.url, {"authorization": f"Bearer {token}"})
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.control_plane.running import Organization, follow, stream_envelopes
+from tests.control_plane.running import Organization, follow, open_client, stream_envelopes
 
 
 def asking(org: Organization, token: str) -> httpx.Client:
-    headers = {"authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=org.url, headers=headers, timeout=10)
+    return open_client(org.url, {"authorization": f"Bearer {token}"})
 
 
 def made(org: Organization, **body: Any) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def trusted(system: System, issuer: Issuer) -> dict[str, Any]:
     made = system.ask("PUT", "/v1/issuers/tests", body)
     system.pushed()
     assert made["jwks_url"] == f"{issuer.url}/jwks"
+    assert system.ask("GET", "/v1/issuers/tests") == made
     return key
 
 

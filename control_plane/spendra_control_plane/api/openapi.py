@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from spendra_control_plane.api.answers import ANSWERS
 from spendra_control_plane.api.examples import EXAMPLES
 from spendra_control_plane.api.problems import MEDIA_TYPE
 from spendra_control_plane.authoring.refusals import KINDS
@@ -45,8 +46,16 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas[name]["examples"] = [example]
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
+            _add_answer(path, method, operation)
             _add_problems(path, method, operation)
     return made
+
+
+def _add_answer(path: str, method: str, operation: dict[str, Any]) -> None:
+    answer = ANSWERS.get(f"{method.upper()} {path}")
+    for status, response in operation["responses"].items():
+        if answer is not None and status.startswith("2"):
+            response["content"]["application/json"] = answer
 
 
 def _add_problems(path: str, method: str, operation: dict[str, Any]) -> None:

@@ -19,6 +19,9 @@ router = APIRouter(tags=["sidecars"])
 
 Reads = Annotated[str, may("sidecars:read")]
 
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
 SidecarId = Annotated[str, Query(min_length=1, max_length=200)]
 
 
@@ -32,7 +35,7 @@ async def list_sidecars(plane: InPlane, org_id: Reads, asked: Paging) -> dict[st
     return asked.page(items, "id")
 
 
-@router.get("/sidecar/v1/snapshots")
+@router.get("/sidecar/v1/snapshots", response_class=StreamingResponse, responses=_EVENTS)
 async def follow_snapshots(
     plane: InPlane, caller: InSidecar, sidecar_id: SidecarId, have: str = ""
 ) -> StreamingResponse:
