@@ -1,5 +1,6 @@
 """The API's document: complete, with examples, and true under generated requests."""
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -91,6 +92,16 @@ def test_each_body_has_an_example_that_it_takes(control_plane: ControlPlane) -> 
     for name, example in EXAMPLES.items():
         body = next(getattr(room, name) for room in ROOMS if hasattr(room, name))
         body.model_validate(example)
+
+
+def test_the_page_that_shows_it_needs_nothing_from_elsewhere(control_plane: ControlPlane) -> None:
+    page = httpx.get(f"{control_plane.url}/docs")
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert (page.status_code, len(named)) == (200, 3)
+    for path in named:
+        assert path.startswith("/"), path
+        assert httpx.get(f"{control_plane.url}{path}").status_code == 200
+    assert "https://" not in page.text
 
 
 def test_each_answer_has_a_schema_and_an_example(control_plane: ControlPlane) -> None:
