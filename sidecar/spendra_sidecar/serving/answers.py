@@ -32,8 +32,8 @@ def latency(started_ns: int, waited_ns: int) -> Pairs:
     return [("x-spendra-latency-ms", f"{added_ms:.3f}")]
 
 
-def admitted(admission: "Admission", asked: str) -> Pairs:
-    """`asked`: the model that the caller named."""
+def admitted(admission: "Admission", asked: str, warning: str) -> Pairs:
+    """`asked`: the model that the caller named; `warning`: about what else it said."""
     reservation, judged = admission.reservation, admission.judged
     pairs = [
         ("x-spendra-requested-model", asked or judged.model),
@@ -44,8 +44,8 @@ def admitted(admission: "Admission", asked: str) -> Pairs:
     remaining = _remaining(reservation, admission.held)
     if remaining is not None:
         pairs.append(("x-spendra-remaining", nanousd_to_usd(remaining)))
-    if judged.decision.warning:
-        pairs.append(("x-spendra-policy-warning", judged.decision.warning))
+    if warnings := "; ".join(filter(None, (judged.decision.warning, warning))):
+        pairs.append(("x-spendra-policy-warning", warnings))
     return pairs
 
 

@@ -41,6 +41,8 @@ class Call:
     decision_id: UUID
     trace: tuple[str, str]
     facts: dict[str, str] = field(default_factory=dict)
+    warning: str = ""
+    """About headers of the caller's that are not known."""
     body: bytes = b""
     body_tokens: int | None = None
     """Tokens of the whole body, where they were counted."""

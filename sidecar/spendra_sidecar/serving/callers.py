@@ -1,6 +1,7 @@
 """What a request says about its caller: the key, and the scopes and labels its headers name."""
 
-from typing import Protocol
+from difflib import get_close_matches
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote
 
 from spendra.scopes import LABEL_PREFIX
@@ -13,6 +14,15 @@ _SCOPE_HEADERS = {
     "x-spendra-parent-id": f"{LABEL_PREFIX}parent",
     "x-spendra-template": f"{LABEL_PREFIX}template",
 }
+_OTHERS = frozenset(
+    (
+        "x-spendra-key", "x-spendra-labels", "x-spendra-trace-id", "x-spendra-trailer",
+        "x-spendra-route", "x-spendra-cache",
+    )
+)  # fmt: skip
+"""Read elsewhere, and `cache`: nothing is cached here, so that skipping it is what happens."""
+_MOST_NAMED = 3
+_LONGEST_NAME = 60
 _NEVER_FORWARDED = frozenset(
     (
         "authorization", "x-api-key", "api-key", "x-goog-api-key", "host", "content-length",
@@ -49,17 +59,36 @@ def presented_key(headers: Headers, query: str) -> str:
     return ""
 
 
-def named_facts(headers: Headers) -> dict[str, str]:
-    """Dimension to value, from `X-Spendra-*`. Refusal for labels that are not `name=value`."""
+class Named(NamedTuple):
+    """Dimension to value; and a sentence about names that are not known, else empty."""
+
+    facts: dict[str, str]
+    warning: str
+
+
+def named(headers: Headers) -> Named:
+    """From `X-Spendra-*`; of one that comes twice, the first counts. Refusal for labels that are
+    not `name=value`."""
     facts: dict[str, str] = {}
-    for header, dimension in _SCOPE_HEADERS.items():
-        value = headers.get(header)
-        if value:
-            facts[dimension] = value
-    labels = headers.get("x-spendra-labels")
+    labels, unknown = "", []
+    for name, value in headers.items():
+        if name.startswith("x-spendra-"):
+            dimension = _SCOPE_HEADERS.get(name)
+            if dimension is not None and value:
+                facts.setdefault(dimension, value)
+            elif name == "x-spendra-labels":
+                labels = labels or value
+            elif dimension is None and name not in _OTHERS:
+                unknown.append(name)
     if labels:
         facts.update(_labels(labels))
-    return facts
+    return Named(facts, "; ".join(map(_unknown, unknown[:_MOST_NAMED])))
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, (*_SCOPE_HEADERS, *_OTHERS), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{name[:_LONGEST_NAME]} is not known and was ignored{hint}"
 
 
 def forwarded(headers: Headers, credential: tuple[str, str], *, identity: bool) -> Pairs:

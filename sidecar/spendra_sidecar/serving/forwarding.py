@@ -276,7 +276,7 @@ def _headers(call: Call, admission: Admission, exchange: Exchange) -> answers.Pa
     return (
         exchange.headers
         + answers.identity(str(call.decision_id), call.trace)
-        + answers.admitted(admission, requests.asked(call).model)
+        + answers.admitted(admission, requests.asked(call).model, call.warning)
         + answers.latency(call.started_ns, call.waited_ns)
     )
 

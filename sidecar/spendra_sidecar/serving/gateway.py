@@ -79,7 +79,7 @@ class Gateway:
             if call.match.operation.treatment in _FREE:
                 await self._passing.serve(call)
                 return
-            call.facts = callers.named_facts(call.scope.headers)
+            call.facts, call.warning = callers.named(call.scope.headers)
             admission = await self._admissions.admit(call)
             if call.parts is not None:
                 # They are judged, and never again: what is sent is the call's own body.

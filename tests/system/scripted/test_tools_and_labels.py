@@ -94,5 +94,18 @@ def test_a_label_has_one_of_its_values(product: Product, labels: str, code: str 
     assert refusal(answer) == code, answer.text
 
 
+def test_a_header_that_is_not_known_is_warned_of(product: Product) -> None:
+    route = product.route("openai", said(chat("gpt-4o-mini", tokens(10, 5))))
+    at = product.project()
+    known = {"x-spendra-cache": "skip", "x-spendra-run-id": "r-1", "x-spendra-trailer": "cost"}
+    answer = product.post(f"/v1/{route}/chat/completions", CHAT, at, **known)
+    assert "not known" not in answer.headers.get("x-spendra-policy-warning", "")
+    headers = {"x-spendra-label": "feature=search"}
+    answer = product.post(f"/v1/{route}/chat/completions", CHAT, at, **headers)
+    assert answer.status_code == 200, answer.text
+    said_of_it = "x-spendra-label is not known and was ignored; did you mean x-spendra-labels?"
+    assert said_of_it in answer.headers["x-spendra-policy-warning"]
+
+
 def refusal(answer: Any) -> str | None:
     return None if answer.status_code == 200 else answer.json()["error"]["code"]
