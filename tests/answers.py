@@ -92,22 +92,25 @@ def _validator(name: str) -> Any:
 
 
 def _strict(schema: Any) -> Any:
-    """Without room for what is not documented."""
+    """Without room for what is not documented. Whether something is null yet may be a matter of
+    moments, which a test should not depend on."""
     if isinstance(schema, list):
         return [_strict(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     found = {name: _strict(each) for name, each in schema.items()}
+    if isinstance(types := found.get("type"), str | list):
+        found["type"] = sorted({"null", *([types] if isinstance(types, str) else types)})
     return {**found, "additionalProperties": False} if "properties" in schema else found
 
 
 def inferred(values: list[Any], elsewhere: Types, name: str = "") -> dict[str, Any]:
-    """The narrowest schema that all of these fit. What was only seen as null is, besides, what it
-    is elsewhere under that name."""
+    """The narrowest schema that all of these fit. What is null elsewhere under that name may be so
+    here, and what was only seen as null is what it is there."""
     types = {_TYPES[type(value)] for value in values}
     types -= {"integer"} if "number" in types else set()
-    if types <= {"null"} and name:
-        types |= elsewhere[name]
+    if name:
+        types |= elsewhere[name] if types <= {"null"} else elsewhere[name] & {"null"}
     if types <= {"null"}:
         return {}
     found: dict[str, Any] = {"type": types.pop() if len(types) == 1 else sorted(types)}
