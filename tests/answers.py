@@ -48,10 +48,7 @@ def hold(response: httpx.Response) -> None:
     if not (response.is_success and is_json and name):
         return
     response.read()
-    if is_noting():
-        note(name, response.json())
-    else:
-        check(name, response.json())
+    meet(name, response.json())
 
 
 def operation(method: str, path: str) -> str:
@@ -62,12 +59,16 @@ def operation(method: str, path: str) -> str:
     return ""
 
 
-def is_noting() -> bool:
-    return "SPENDRA_NOTE_ANSWERS" in os.environ
+def meet(name: str, answer: object) -> None:
+    """One is noted, or checked."""
+    if directory := os.environ.get("SPENDRA_NOTE_ANSWERS"):
+        _note(Path(directory), name, answer)
+    else:
+        check(name, answer)
 
 
-def note(name: str, answer: object) -> None:
-    file = Path(os.environ["SPENDRA_NOTE_ANSWERS"]) / f"{os.getpid()}.jsonl"
+def _note(directory: Path, name: str, answer: object) -> None:
+    file = directory / f"{os.getpid()}.jsonl"
     with file.open("a", encoding="utf-8") as out:
         out.write(json.dumps([name, answer]) + "\n")
 
