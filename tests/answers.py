@@ -59,18 +59,18 @@ def operation(method: str, path: str) -> str:
     return ""
 
 
-def meet(name: str, answer: object) -> None:
-    """One is noted, or checked."""
+def meet(name: str, answer: object, *, shows: bool = True) -> None:
+    """One is noted, or checked. `shows`: it is fit for an example."""
     if directory := os.environ.get("SPENDRA_NOTE_ANSWERS"):
-        _note(Path(directory), name, answer)
+        _note(Path(directory), name, answer, shows=shows)
     else:
         check(name, answer)
 
 
-def _note(directory: Path, name: str, answer: object) -> None:
+def _note(directory: Path, name: str, answer: object, *, shows: bool) -> None:
     file = directory / f"{os.getpid()}.jsonl"
     with file.open("a", encoding="utf-8") as out:
-        out.write(json.dumps([name, answer]) + "\n")
+        out.write(json.dumps([name, answer, shows]) + "\n")
 
 
 def check(name: str, answer: object) -> None:
@@ -135,7 +135,7 @@ def inferred(values: list[Any], elsewhere: Types, name: str = "") -> dict[str, A
 def types_by_name(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Of everything in an answer."""
     yield name, _TYPES[type(value)]
-    if isinstance(value, dict):
+    if isinstance(value, dict) and name not in MAPS:
         for each, inner in value.items():
             yield from types_by_name(inner, each)
     elif isinstance(value, list):
@@ -163,15 +163,18 @@ def _cut(value: Any) -> Any:
 
 def main(directory: str) -> None:
     seen: dict[str, list[Any]] = defaultdict(list)
+    fit: dict[str, list[Any]] = defaultdict(list)
     for file in sorted(Path(directory).glob("*.jsonl")):
         for line in file.read_text("utf-8").splitlines():
-            name, answer = json.loads(line)
+            name, answer, shows = json.loads(line)
             seen[name].append(answer)
+            if shows:
+                fit[name].append(answer)
     elsewhere: dict[str, set[str]] = defaultdict(set)
     for name, kind in types_by_name(list(seen.values())):
         elsewhere[name].add(kind)
     made = {
-        name: {"example": example(answers), "schema": inferred(answers, elsewhere)}
+        name: {"example": example(fit[name] or answers), "schema": inferred(answers, elsewhere)}
         for name, answers in sorted(seen.items())
     }
     PATH.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -25,8 +25,13 @@ def test_each_kind_is_made_read_listed_and_edited(
     assert (made["name"], made["kind"], made["state"]) == ("R&D/core", kind, "active")
     assert org.get(f"/v1/{plural}/R%26D%2Fcore") == made
     assert org.get(f"/v1/{plural}")["items"] == [made]
-    edited = org.ask("PATCH", f"/v1/{plural}/R%26D%2Fcore", {"attributes": {"cost": "42"}})
-    assert (edited["cost"], edited["display_name"]) == ("42", "Core")
+    path = f"/v1/{plural}/R%26D%2Fcore"
+    own = {"cost": "42", "state": "of the art"}
+    edited = org.ask("PATCH", path, {"attributes": own})
+    assert (edited["attributes"], edited["display_name"]) == (own, "Core")
+    edited = org.ask("PATCH", path, {"attributes": {"state": None, "tag": "x"}})
+    assert edited["attributes"] == {"cost": "42", "tag": "x"}
+    assert org.get(path) == edited
 
 
 @pytest.mark.parametrize(("plural", "kind"), KINDS)
@@ -43,6 +48,8 @@ def test_each_kind_refuses_what_is_wrong(org: Organization, plural: str, kind: s
 def test_a_person_has_an_email(org: Organization) -> None:
     org.post("/v1/people", {"name": "ada", "email": "ada@example.com"})
     assert org.get("/v1/people/ada")["email"] == "ada@example.com"
+    edited = org.ask("PATCH", "/v1/people/ada", {"email": None})
+    assert (edited["email"], edited["attributes"]) == (None, {})
 
 
 def test_a_parent_must_exist_and_nothing_is_left_of_the_refused(org: Organization) -> None:

@@ -151,13 +151,15 @@ def _view(kind: Kind, row: Row) -> dict[str, Any]:
     for field_name, above in kind.parents.items():
         names = parents.get(above, [])
         named[field_name] = names if field_name in kind.several else next(iter(names), None)
-    attributes: dict[str, Any] = row["attributes"]
+    attributes = dict(row["attributes"])
+    if kind.name == "person":
+        named["email"] = attributes.pop("email", None)
     return {
-        **attributes,
         "name": row["name"],
         "kind": kind.name,
         "display_name": row["display_name"],
         **named,
+        "attributes": attributes,
         "state": row["state"],
         "created_at": row["created_at"],
     }

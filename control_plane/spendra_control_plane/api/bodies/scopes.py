@@ -14,7 +14,7 @@ class EditScope(Body):
     """What every scope has. A field that names a parent takes null, or an empty list, for none."""
 
     display_name: Name | None = None
-    attributes: dict[str, str] | None = None
+    attributes: dict[str, str | None] | None = None
     state: Literal["active", "archived"] = "active"
 
 

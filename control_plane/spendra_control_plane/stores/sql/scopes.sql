@@ -11,7 +11,8 @@ SELECT state FROM spendra.scopes WHERE org_id = $1 AND kind = $2 AND name = $3;
 UPDATE spendra.scopes SET display_name = $4 WHERE org_id = $1 AND kind = $2 AND name = $3;
 
 -- name: set_attributes
-UPDATE spendra.scopes SET attributes = attributes || $4
+-- Those that are null go.
+UPDATE spendra.scopes SET attributes = jsonb_strip_nulls(attributes || $4)
 WHERE org_id = $1 AND kind = $2 AND name = $3;
 
 -- name: set_state
