@@ -4,7 +4,8 @@ SPENDRA_NOTE_ANSWERS=DIRECTORY python -m pytest tests/control_plane tests/notice
 python -m tests.answers DIRECTORY
 
 The first notes each answer of the control plane, the second makes the document's schemas and
-examples of them (`answers.json`). Without it, tests fail on an answer that is not as documented.
+examples of them (`answers.json`). In any other run a test fails on an answer that is not as
+documented.
 """
 
 import json

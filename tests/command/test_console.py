@@ -46,6 +46,7 @@ def test_resources_are_those_of_the_document() -> None:
     ("words", "wanted"),
     [
         (["list", "limit=5"], Request("GET", "/v1/keys", {"limit": "5"})),
+        (["list", "limits=5"], Request("GET", "/v1/keys", {"limits": "5"})),
         (["get", "k1"], Request("GET", "/v1/keys/k1")),
         (["remove", "k1"], Request("DELETE", "/v1/keys/k1")),
         (["revoke", "k1"], Request("POST", "/v1/keys/k1/revoke")),

@@ -68,6 +68,9 @@ def test_a_refusal_is_one_line_and_exit_code_1(system: System) -> None:
     done = spendra(system, "keys", "create", "naem=x")
     assert (done.returncode, done.stdout) == (1, "")
     assert "did you mean 'name'?" in done.stderr
+    done = spendra(system, "keys", "list", "stat=active")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "did you mean 'state'?" in done.stderr
 
 
 @pytest.mark.parametrize(

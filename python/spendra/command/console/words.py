@@ -68,9 +68,10 @@ def request(known: Mapping[str, Operation], words: list[str], body: Json = None)
         start, _, end = path.partition("{")
         path, rest = start + rest[0] + end.partition("}")[2], rest[1:]
     pairs = [_pair(word) for word in rest]
-    params = {name: text for name, text in pairs if name in operation.query}
+    # Without a body everything is of the query: the API says which names it does not know.
+    params = {n: text for n, text in pairs if n in operation.query or not operation.schema}
     for name, text in pairs:
-        if name not in operation.query:
+        if name not in params:
             body = _put(body, name.split("."), text, operation.schema)
     if operation.method in {"post", "put", "patch"} and operation.schema and body is None:
         body = {}
