@@ -42,6 +42,12 @@ _TYPES: Final = {
 }  # fmt: skip
 
 
+def open_client(url: str, headers: dict[str, str]) -> httpx.Client:
+    """One whose answers have to be as they are documented."""
+    hooks = {"response": [hold]}
+    return httpx.Client(base_url=url, headers=headers, timeout=20, event_hooks=hooks)
+
+
 def hold(response: httpx.Response) -> None:
     """A hook for httpx clients: the answer is noted, or has to be as it is documented."""
     is_json = response.headers.get("content-type", "").startswith("application/json")

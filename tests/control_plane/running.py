@@ -31,7 +31,7 @@ from spendra.snapshot import (
     open_manifest,
     segment_hash,
 )
-from tests.answers import hold
+from tests.answers import open_client
 from tests.servers import Server, free_port, wait_for_port
 
 BOOTSTRAP_TOKEN = "bootstrap-token-of-the-tests"
@@ -69,12 +69,6 @@ class Received(NamedTuple):
     @property
     def secrets(self) -> SecretsSegment:
         return msgspec.json.decode(self.segments["secrets"], type=SecretsSegment)
-
-
-def open_client(url: str, headers: dict[str, str]) -> httpx.Client:
-    """One whose answers have to be as they are documented."""
-    hooks = {"response": [hold]}
-    return httpx.Client(base_url=url, headers=headers, timeout=20, event_hooks=hooks)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from spendra_control_plane.access.capabilities import CAPABILITIES, ROLES, SCOPED
 from spendra_control_plane.api.app import ROOMS
 from spendra_control_plane.api.gates import Gate, ScopedGate
-from tests.control_plane import running
+from tests.answers import open_client
 from tests.control_plane.running import ControlPlane, Organization, found_organization
 
 WITHOUT_A_ROLE = {
@@ -57,7 +57,7 @@ def token_of(org: Organization, name: str, roles: list[str], manages: Any = None
 
 
 def client(org: Organization, token: str) -> httpx.Client:
-    return running.open_client(org.url, {"authorization": f"Bearer {token}"})
+    return open_client(org.url, {"authorization": f"Bearer {token}"})
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.control_plane.running import Organization, follow, open_client, stream_envelopes
+from tests.answers import open_client
+from tests.control_plane.running import Organization, follow, stream_envelopes
 
 
 def asking(org: Organization, token: str) -> httpx.Client:

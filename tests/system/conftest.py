@@ -19,7 +19,7 @@ import pytest
 from openai import OpenAI
 
 from spendra.providers import PROVIDERS
-from tests.answers import hold
+from tests.answers import open_client
 from tests.servers import free_port
 
 CORPUS = (
@@ -161,9 +161,7 @@ def started(process: subprocess.Popen[bytes], directory: Path, provider_url: str
         time.sleep(0.05)
     up = json.loads(path.read_text())
     headers = {"authorization": f"Bearer {up['admin_token']}"}
-    hooks = {"response": [hold]}
-    url = up["control_plane_url"]
-    admin = httpx.Client(base_url=url, headers=headers, timeout=20, event_hooks=hooks)
+    admin = open_client(up["control_plane_url"], headers)
     return System(process, directory, up, admin, provider_url)
 
 

@@ -61,8 +61,9 @@ class SidecarCaller(NamedTuple):
 
 def _check_query(request: Request) -> None:
     """A name that is not known would leave a question wider than it was meant. Raises Refusal."""
-    known = sorted(_names_in_query(request.scope["route"].dependant))
-    for name in request.query_params:
+    asked = request.query_params
+    known = sorted(_names_in_query(request.scope["route"].dependant)) if asked else []
+    for name in asked:
         if not known:
             refuse_invalid(f"{name}: nothing is asked in the query here.")
         try:
